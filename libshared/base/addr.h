@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An IP address and port, IPv4 as ::ffff:a.b.c.d: 18 bytes, as on the wire. */
+#ifndef BASE_ADDR_H
+#define BASE_ADDR_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define ADDR_TEXT_MAX 56 /* "[ipv6]:port" and a NUL */
+
+struct addr {
+	uint8_t ip[16];
+	uint8_t port[2]; /* big-endian */
+};
+
+/* "127.0.0.1:7200" or "[::1]:7200"; no names, no lookups. */
+RS_MUST_CHECK int addr_parse(const char *text, struct addr *out);
+/* Writes the same form; returns out. */
+const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
+bool addr_equal(const struct addr *a, const struct addr *b);
+uint16_t addr_port(const struct addr *a);
+bool addr_is_v4(const struct addr *a);
+
+/* To and from sockaddr; to_sockaddr gives AF_INET for v4-mapped addresses. */
+socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out);
+RS_MUST_CHECK int addr_from_sockaddr(const struct sockaddr_storage *ss, struct addr *out);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All memory is in struct udp, made once. A datagram goes from its receive slot
+ * to the handler and from the handler into a send slot: nothing is allocated on
+ * the way. The socket may be closed from inside a callback; the memory then goes
+ * when the callback has returned. */
+#include "net/udp.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BATCH = 64,
+	BATCHES_PER_TURN = 16, /* then the rest of the loop has its turn */
+	SOCKET_BUFFER = 4 * 1024 * 1024,
+};
+
+union name {
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+struct slots {
+	struct mmsghdr msgs[BATCH];
+	struct iovec iovs[BATCH];
+	union name names[BATCH];
+	uint8_t data[BATCH][UDP_DATAGRAM_MAX];
+};
+
+struct udp {
+	struct ev_loop *loop;
+	int fd;
+	bool is_v6;        /* the socket's family: what names it wants */
+	unsigned busy;
+	ev_io readable;
+	ev_prepare turn;   /* never started, fed: sends what is queued at the end of a turn */
+	const struct udp_handler *handler;
+	void *ctx;
+	struct udp_stats stats;
+	struct addr local;
+	unsigned queued;   /* send slots in use */
+	struct slots rx, tx;
+};
+
+/* --- names of the socket's family --- */
+
+static void addr_from_name(const struct udp *u, const union name *n, struct addr *a)
+{
+	if (u->is_v6) {
+		memcpy(a->ip, &n->v6.sin6_addr, 16);
+		memcpy(a->port, &n->v6.sin6_port, 2);
+	} else {
+		static const uint8_t v4_prefix[12] = {[10] = 0xff, [11] = 0xff};
+		memcpy(a->ip, v4_prefix, 12);
+		memcpy(a->ip + 12, &n->v4.sin_addr, 4);
+		memcpy(a->port, &n->v4.sin_port, 2);
+	}
+}
+
+/* An IPv6 socket takes IPv4 addresses in their mapped form, as struct addr has them. */
+static bool name_from_addr(const struct udp *u, const struct addr *a, union name *n, socklen_t *len)
+{
+	if (u->is_v6) {
+		n->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+		memcpy(&n->v6.sin6_addr, a->ip, 16);
+		memcpy(&n->v6.sin6_port, a->port, 2);
+		*len = sizeof n->v6;
+		return true;
+	}
+	n->v4 = (struct sockaddr_in){.sin_family = AF_INET};
+	memcpy(&n->v4.sin_addr, a->ip + 12, 4);
+	memcpy(&n->v4.sin_port, a->port, 2);
+	*len = sizeof n->v4;
+	return addr_is_v4(a);
+}
+
+static void init_slots(struct slots *s)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		s->iovs[i] = (struct iovec){.iov_base = s->data[i], .iov_len = UDP_DATAGRAM_MAX};
+		s->msgs[i].msg_hdr = (struct msghdr){
+			.msg_name = &s->names[i],
+			.msg_namelen = sizeof s->names[i],
+			.msg_iov = &s->iovs[i],
+			.msg_iovlen = 1,
+		};
+	}
+}
+
+/* --- sending --- */
+
+/* Hands slots to the kernel. A datagram that it refuses is left out; when its
+ * queue is full, all the rest are. */
+void udp_flush(struct udp *u)
+{
+	unsigned at = 0;
+	while (at < u->queued) {
+		int n = sendmmsg(u->fd, u->tx.msgs + at, u->queued - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
+			break;
+		if (n <= 0) {
+			u->stats.tx_dropped++;
+			at++;
+			continue;
+		}
+		for (unsigned end = at + (unsigned)n; at < end; at++) {
+			u->stats.tx_packets++;
+			u->stats.tx_bytes += u->tx.iovs[at].iov_len;
+		}
+	}
+	u->stats.tx_dropped += u->queued - at;
+	u->queued = 0;
+}
+
+void udp_send(struct udp *u, const struct addr *to, const void *data, size_t len)
+{
+	unsigned i = u->queued;
+	struct msghdr *h = &u->tx.msgs[i].msg_hdr;
+	if (u->fd < 0 || len > UDP_DATAGRAM_MAX ||
+	    !name_from_addr(u, to, &u->tx.names[i], &h->msg_namelen)) {
+		u->stats.tx_dropped++;
+		return;
+	}
+	if (len)
+		memcpy(u->tx.data[i], data, len);
+	u->tx.iovs[i].iov_len = len;
+	if (i == 0)
+		ev_feed_event(u->loop, &u->turn, EV_CUSTOM);
+	if (++u->queued == BATCH)
+		udp_flush(u);
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	(void)loop, (void)revents;
+	udp_flush(w->data);
+}
+
+/* --- receiving --- */
+
+static void deliver(struct udp *u, unsigned i)
+{
+	struct addr from;
+	size_t len = u->rx.msgs[i].msg_len;
+	u->stats.rx_packets++;
+	u->stats.rx_bytes += len;
+	if (u->rx.msgs[i].msg_hdr.msg_flags & MSG_TRUNC) {
+		u->stats.rx_oversize++;
+		return;
+	}
+	addr_from_name(u, &u->rx.names[i], &from);
+	u->handler->on_datagram(u->ctx, &from, u->rx.data[i], len);
+}
+
+/* Whether there may be more to receive. */
+static bool receive_batch(struct udp *u)
+{
+	for (unsigned i = 0; i < BATCH; i++)
+		u->rx.msgs[i].msg_hdr.msg_namelen = sizeof u->rx.names[i];
+	int n = recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
+	if (n < 0) /* an error that some datagram of ours met on its way is no concern here */
+		return errno != EAGAIN && errno != EWOULDBLOCK;
+	for (unsigned i = 0; i < (unsigned)n && u->fd >= 0; i++)
+		deliver(u, i);
+	if (u->fd >= 0 && u->handler->on_batch_end)
+		u->handler->on_batch_end(u->ctx);
+	if (u->fd >= 0)
+		udp_flush(u);
+	return n == BATCH && u->fd >= 0;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop, (void)revents;
+	struct udp *u = w->data;
+	u->busy++;
+	for (int i = 0; i < BATCHES_PER_TURN && receive_batch(u); i++)
+		;
+	if (--u->busy == 0 && u->fd < 0)
+		free(u);
+}
+
+/* --- opening and closing --- */
+
+static void set_buffer(int fd, int force, int plain)
+{
+	int size = SOCKET_BUFFER;
+	if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof size))
+		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof size);
+}
+
+static int open_socket(const struct addr *local, struct addr *bound)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(local, &ss);
+	int off = 0, fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (ss.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	if (bind(fd, (struct sockaddr *)&ss, len))
+		goto fail;
+	len = sizeof ss;
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) || addr_from_sockaddr(&ss, bound))
+		goto fail;
+	return fd;
+fail:;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int udp_open(struct udp **out, struct ev_loop *loop, const struct addr *local,
+	     const struct udp_handler *handler, void *ctx)
+{
+	struct udp *u = calloc(1, sizeof *u);
+	if (!u)
+		return RS_ENOMEM;
+	u->loop = loop;
+	u->handler = handler;
+	u->ctx = ctx;
+	u->is_v6 = !addr_is_v4(local);
+	u->fd = open_socket(local, &u->local);
+	if (u->fd < 0) {
+		int saved = errno;
+		free(u);
+		errno = saved;
+		return RS_ESYS;
+	}
+	init_slots(&u->rx);
+	init_slots(&u->tx);
+	ev_prepare_init(&u->turn, on_turn);
+	ev_set_priority(&u->turn, EV_MINPRI);
+	ev_io_init(&u->readable, on_readable, u->fd, EV_READ);
+	u->readable.data = u->turn.data = u;
+	ev_io_start(loop, &u->readable);
+	*out = u;
+	return RS_OK;
+}
+
+void udp_close(struct udp *u)
+{
+	if (!u || u->fd < 0)
+		return;
+	udp_flush(u);
+	ev_io_stop(u->loop, &u->readable);
+	ev_clear_pending(u->loop, &u->turn);
+	close(u->fd);
+	u->fd = -1;
+	if (u->busy == 0)
+		free(u);
+}
+
+struct addr udp_local(const struct udp *u) { return u->local; }
+
+const struct udp_stats *udp_stats(const struct udp *u) { return &u->stats; }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rds/keys.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* A key as it is being written. What does not fit makes the whole key empty:
+ * half a key would be somebody else's. */
+struct writer {
+	char *out;
+	size_t len;
+	bool over;
+};
+
+static void put(struct writer *w, const char *data, size_t len)
+{
+	if (w->over || len >= KEY_MAX - w->len) {
+		w->over = true;
+		return;
+	}
+	memcpy(w->out + w->len, data, len);
+	w->len += len;
+}
+
+static void put_str(struct writer *w, const char *s) { put(w, s, strlen(s)); }
+
+static struct writer begin(char *out, const char *prefix)
+{
+	struct writer w = {.out = out};
+	put_str(&w, prefix);
+	return w;
+}
+
+static size_t finish(struct writer *w)
+{
+	if (w->over)
+		w->len = 0;
+	w->out[w->len] = '\0';
+	return w->len;
+}
+
+static size_t user_key(char *out, const char *user, size_t len, const char *what)
+{
+	struct writer w = begin(out, "rs:{");
+	put(&w, user, len);
+	put_str(&w, what);
+	return finish(&w);
+}
+
+size_t key_queue(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:queue");
+}
+
+size_t key_presence(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:presence");
+}
+
+size_t key_once(char out[KEY_MAX], const char *user, size_t len, const char *app, size_t app_len,
+		const char *id, size_t id_len)
+{
+	struct writer w = begin(out, "rs:{");
+	put(&w, user, len);
+	put_str(&w, "}:once:");
+	put(&w, app, app_len);
+	put_str(&w, ":");
+	put(&w, id, id_len);
+	return finish(&w);
+}
+
+size_t key_session(char out[KEY_MAX], const char *session_id, size_t len)
+{
+	char hash[2 * SHA256_BYTES + 1];
+	sha256_hex(session_id, len, hash);
+	struct writer w = begin(out, "rs:session:");
+	put_str(&w, hash);
+	return finish(&w);
+}
+
+size_t key_app(char out[KEY_MAX], const char *app, size_t len)
+{
+	struct writer w = begin(out, "rs:app:");
+	put(&w, app, len);
+	return finish(&w);
+}
+
+size_t key_member(char out[KEY_MAX], const char *kind, const char *id)
+{
+	struct writer w = begin(out, "rs:");
+	put_str(&w, kind);
+	put_str(&w, ":");
+	put_str(&w, id);
+	return finish(&w);
+}
+
+size_t key_members(char out[KEY_MAX], const char *kind)
+{
+	struct writer w = begin(out, "rs:");
+	put_str(&w, kind);
+	put_str(&w, "s");
+	return finish(&w);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Lua scripts of lua/, embedded at build time with their SHA-1. What each
+ * takes and returns stands at its head and in docs/redis.md. */
+#ifndef RDS_SCRIPTS_H
+#define RDS_SCRIPTS_H
+
+#include <stddef.h>
+
+enum script_id {
+	SCRIPT_APP_CREATE,
+	SCRIPT_MESSAGE_ACK,
+	SCRIPT_MESSAGE_EXPIRE,
+	SCRIPT_MESSAGE_FETCH,
+	SCRIPT_MESSAGE_STORE,
+	SCRIPT_PRESENCE_CLAIM,
+	SCRIPT_PRESENCE_CLEAR,
+	SCRIPT_PRESENCE_RENEW,
+	SCRIPT_REGISTRY_BEAT,
+	SCRIPT_SESSION_CREATE,
+	SCRIPT_COUNT
+};
+
+struct script {
+	const char *name;   /* "message_store" */
+	const char *source;
+	size_t source_len;
+	const char *sha1;   /* 40 hexadecimal digits */
+};
+
+extern const struct script scripts[SCRIPT_COUNT]; /* generated, in the order of the enum */
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the client's engine share. Private to session/client*.c. */
+#ifndef SESSION_CLIENT_STATE_H
+#define SESSION_CLIENT_STATE_H
+
+#include "session/client.h"
+
+struct client {
+	struct client_config config;
+	char user[NAME_MAX_BYTES + 1], session[SESSION_ID_MAX + 1];
+	struct client_handler handler;
+	void *ctx;
+	enum client_state state;
+	uint64_t deadline_ms;      /* of the state's timer; UINT64_MAX: none */
+	uint8_t tries;             /* in this state */
+	uint8_t failures;          /* whole rounds without success: the backoff */
+
+	/* asking and shaking hands */
+	size_t balancer;           /* which one, of config.balancer */
+	uint8_t balancer_key;      /* which of its keys */
+	struct frame_brokers choice; /* what the balancer named; [at] is in use */
+	uint8_t at;
+	struct frame_brokers fallback;
+	bool redirected;           /* after the wait go to `choice`, without asking */
+	struct addr avoid[ASK_AVOID_MAX];
+	uint8_t avoid_count;
+	struct addr peer;          /* whom we talk to now */
+	uint32_t attempt;
+	struct noise noise;
+	uint8_t hello[ASK_BYTES];  /* the INIT or ASK as sent, to be sent again */
+	bool cookie_used;
+
+	/* the session */
+	struct keys keys;
+	uint32_t conn;
+	uint8_t reset_token[RESET_TOKEN];
+	uint64_t boot, owner, born_ms;
+	uint32_t next_number;
+	struct replay received;
+	uint16_t heartbeat_s;
+	uint64_t heard_ms;         /* last authentic packet */
+	uint32_t beat_number;      /* of the heartbeat that awaits its answer */
+	uint64_t beat_sent_ms;
+	bool beat_waits, beat_urgent;
+
+	/* messages */
+	struct inbox inbox;
+	struct seen *seen;         /* NULL until the first message */
+	uint64_t offer_ms;         /* when to offer again what was not taken; 0: nothing */
+	uint32_t ack_refs[FRAME_REFS_MAX];
+	unsigned ack_count;
+	struct frame_fragment_ack pieces[8]; /* messages that got pieces in this batch */
+	unsigned piece_count;
+	struct client_stats stats;
+};
+
+/* client.c: changes the state, arms its timer, tells the owner. */
+void client_set_state(struct client *c, enum client_state to, unsigned why, uint64_t deadline_ms);
+/* This broker or balancer failed: the next one, or wait. */
+void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsigned why);
+/* Forgets the session and begins again after a jittered wait of up to `spread_ms`. */
+void client_begin_again(struct client *c, uint64_t now_ms, unsigned why, uint64_t least_ms,
+			uint64_t spread_ms);
+/* The set of ids shown, made when first needed; false: out of memory. */
+bool client_has_seen(struct client *c);
+void client_start_hello(struct client *c, uint64_t now_ms, uint64_t wall_ms);
+
+/* client_hello.c: ASK, ANSWER, INIT, COOKIE, RESP. */
+void client_send_hello(struct client *c, uint64_t wall_ms, const uint8_t *cookie);
+void client_on_hello(struct client *c, uint64_t now_ms, uint64_t wall_ms, const uint8_t *data,
+		     size_t len);
+
+/* client_session.c: DATA, heartbeats, RESET. */
+void client_send_login(struct client *c);
+void client_send_beat(struct client *c, uint64_t now_ms);
+void client_send_frame(struct client *c, const struct frame *f);
+void client_on_packet(struct client *c, uint64_t now_ms, uint8_t *data, size_t len);
+void client_offer(struct client *c, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/cookie.h"
+
+#include "base/bytes.h"
+#include "crypto/hash.h"
+
+#include <string.h>
+
+void cookie_jar_init(struct cookie_jar *j, random_fn *random, uint64_t now_ms)
+{
+	j->random = random;
+	j->changed_ms = now_ms;
+	random(j->secret, sizeof j->secret);
+}
+
+static void rotate(struct cookie_jar *j, uint64_t now_ms)
+{
+	if (now_ms - j->changed_ms < COOKIE_ROTATE_MS)
+		return;
+	memcpy(j->secret[1], j->secret[0], sizeof j->secret[0]);
+	j->random(j->secret[0], sizeof j->secret[0]);
+	j->changed_ms = now_ms;
+}
+
+static void compute(const uint8_t secret[32], const struct addr *from, uint32_t attempt,
+		    uint8_t out[COOKIE_LEN])
+{
+	uint8_t text[sizeof *from + 4], mac[SHA256_BYTES];
+	memcpy(text, from, sizeof *from);
+	be_put(text + sizeof *from, attempt, 4);
+	hmac_sha256(secret, 32, text, sizeof text, mac);
+	memcpy(out, mac, COOKIE_LEN);
+}
+
+void cookie_make(struct cookie_jar *j, uint64_t now_ms, const struct addr *from, uint32_t attempt,
+		 uint8_t out[COOKIE_LEN])
+{
+	rotate(j, now_ms);
+	compute(j->secret[0], from, attempt, out);
+}
+
+bool cookie_check(struct cookie_jar *j, uint64_t now_ms, const struct addr *from, uint32_t attempt,
+		  const uint8_t cookie[COOKIE_LEN])
+{
+	uint8_t right[COOKIE_LEN];
+	rotate(j, now_ms);
+	for (int i = 0; i < 2; i++) {
+		compute(j->secret[i], from, attempt, right);
+		if (bytes_equal_ct(right, cookie, COOKIE_LEN))
+			return true;
+	}
+	return false;
+}
+
+void cookie_packet(struct cookie_jar *j, uint64_t now_ms, const struct addr *from, uint32_t attempt,
+		   uint8_t out[COOKIE_BYTES])
+{
+	packet_write_hello(out, PACKET_COOKIE, attempt);
+	cookie_make(j, now_ms, from, attempt, out + HELLO_HEADER);
+}

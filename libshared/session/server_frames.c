@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Authenticated frames from a client, and a client's change of address. */
+#include "session/server_state.h"
+
+#include "base/bytes.h"
+
+#include <string.h>
+
+static void path_token(const struct server *s, uint32_t conn, const struct addr *at, uint8_t out[8])
+{
+	uint8_t text[sizeof *at + 4], mac[SHA256_BYTES];
+	memcpy(text, at, sizeof *at);
+	be_put(text + sizeof *at, conn, 4);
+	hmac_sha256(s->path_key, sizeof s->path_key, text, sizeof text, mac);
+	memcpy(out, mac, 8);
+}
+
+/* Only for a request at least as long, from an address that is not proven. */
+static void send_challenge(struct server *s, struct session *x, const struct addr *to, size_t packet_len)
+{
+	struct frame f = {.type = FRAME_CHALLENGE};
+	if (packet_len < PACKET_HEADER + FRAME_HEADER + sizeof f.token + PACKET_TAG)
+		return;
+	path_token(s, x->conn, to, f.token);
+	server_send_frame(s, x, to, &f);
+}
+
+static void on_response(struct server *s, struct session *x, const struct addr *from,
+			const uint8_t token[8])
+{
+	uint8_t right[8];
+	path_token(s, x->conn, from, right);
+	if (!bytes_equal_ct(right, token, sizeof right)) {
+		s->stats.path_bad++;
+		return;
+	}
+	if (addr_equal(&x->addr, from))
+		return;
+	x->addr = *from;
+	s->stats.moved++;
+	if (x->outbox) { /* what was under way went to the old address */
+		outbox_on_timeout(x->outbox);
+		x->outbox->rtt = (struct rtt){0};
+		x->outbox->stalled = false;
+		server_make_ready(s, x->outbox);
+	}
+}
+
+void server_send_login_ok(struct server *s, struct session *x)
+{
+	struct frame f = {.type = FRAME_LOGIN_OK};
+	f.login_ok.owner = x->owner;
+	f.login_ok.heartbeat_s = x->heartbeat_s;
+	f.login_ok.fallback = s->fallback;
+	server_send_frame(s, x, &x->addr, &f);
+}
+
+void server_send_closed(struct server *s, struct session *x)
+{
+	struct frame f = {.type = FRAME_CLOSE, .close_code = x->close_code};
+	if (x->rejected) {
+		f.type = FRAME_LOGIN_FAIL;
+		f.login_fail = (struct frame_login_fail){x->close_code, x->retry_ms};
+	}
+	server_send_frame(s, x, &x->addr, &f);
+}
+
+static void on_login(struct server *s, struct session *x, uint64_t now_ms, const struct frame_login *f)
+{
+	if (x->state == SESSION_ONLINE)
+		server_send_login_ok(s, x);
+	if (x->state != SESSION_HALF_OPEN)
+		return;
+	server_set_state(s, x, SESSION_LOGIN, now_ms);
+	s->stats.logins++;
+	s->handler.on_login(s->ctx, x->conn, f, &x->addr);
+}
+
+static void on_message_ack(struct server *s, struct session *x, uint64_t now_ms,
+			   const struct frame_message_ack *f)
+{
+	uint32_t conn = x->conn;
+	void *user = x->user;
+	for (unsigned i = 0; i < f->count && x->outbox; i++) {
+		struct outbox_done done;
+		uint32_t ref = (uint32_t)be_get(f->refs + 4 * i, 4);
+		if (outbox_on_message_ack(x->outbox, ref, f->seen, now_ms, &done))
+			continue;
+		s->stats.acked++;
+		s->stats.voided += done.voided;
+		s->handler.on_acked(s->ctx, conn, user, &done);
+		if (x->state != SESSION_ONLINE || x->conn != conn)
+			return; /* the handler closed it */
+	}
+}
+
+/* Frames of a session that is online, from its proven address or another. */
+static void on_frame(struct server *s, struct session *x, uint64_t now_ms, const struct frame *f,
+		     uint32_t *seen)
+{
+	switch (f->type) {
+	case FRAME_FRAGMENT_ACK:
+		if (x->outbox)
+			outbox_on_fragment_ack(x->outbox, &f->fragment_ack, now_ms);
+		if (f->fragment_ack.seen > *seen)
+			*seen = f->fragment_ack.seen;
+		break;
+	case FRAME_MESSAGE_ACK:
+		on_message_ack(s, x, now_ms, &f->message_ack);
+		if (f->message_ack.seen > *seen)
+			*seen = f->message_ack.seen;
+		break;
+	default:
+		break; /* what only a broker sends has no meaning here */
+	}
+}
+
+static void client_closes(struct server *s, struct session *x, uint64_t now_ms)
+{
+	void *user = x->user;
+	uint32_t conn = x->conn;
+	bool online = x->state == SESSION_ONLINE;
+	server_drop(s, x, now_ms);
+	if (online)
+		s->handler.on_gone(s->ctx, conn, user, CLOSE_NORMAL);
+}
+
+void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, const struct addr *from,
+		      bool newest, size_t packet_len, const uint8_t *frames, size_t len)
+{
+	struct reader r = reader_over(frames, len);
+	struct frame f;
+	uint32_t seen = 0, conn = x->conn;
+	bool proven = addr_equal(from, &x->addr), answered = false;
+	if (!proven && x->state != SESSION_ONLINE)
+		return; /* before the login an address does not change */
+	if (x->state == SESSION_CLOSED) {
+		server_send_closed(s, x);
+		return;
+	}
+	while (frame_read(&r, &f) == RS_OK) {
+		if (f.type == FRAME_CLOSE) {
+			client_closes(s, x, now_ms);
+			return;
+		}
+		if (f.type == FRAME_LOGIN) {
+			if (proven)
+				on_login(s, x, now_ms, &f.login);
+		} else if (x->state != SESSION_ONLINE) {
+			continue;
+		} else if (f.type == FRAME_RESPONSE) {
+			on_response(s, x, from, f.token);
+			answered = true;
+		} else {
+			on_frame(s, x, now_ms, &f, &seen);
+		}
+		if (x->conn != conn || x->state == SESSION_CLOSED)
+			return;
+	}
+	if (r.failed) {
+		s->stats.bad_packets++;
+		if (x->state != SESSION_HALF_OPEN)
+			server_close_session(s, conn, now_ms, CLOSE_PROTOCOL);
+		return;
+	}
+	if (!proven && !answered && newest)
+		send_challenge(s, x, from, packet_len);
+	if (x->outbox) {
+		if (seen)
+			outbox_on_seen(x->outbox, seen, x->next_number);
+		server_make_ready(s, x->outbox);
+	}
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1024, GENERATIONS = 1u << (32 - TABLE_INDEX_BITS) };
+
+int table_init(struct table *t, uint32_t max)
+{
+	if (max == 0 || max > TABLE_MAX)
+		return RS_ELIMIT;
+	*t = (struct table){.max = max};
+	t->chunk = calloc((max + CHUNK - 1) / CHUNK, sizeof(struct session *));
+	return t->chunk ? RS_OK : RS_ENOMEM;
+}
+
+void table_deinit(struct table *t)
+{
+	for (uint32_t i = 0; i * CHUNK < t->size; i++) {
+		explicit_bzero(t->chunk[i], CHUNK * sizeof(struct session));
+		free(t->chunk[i]);
+	}
+	free(t->chunk);
+	*t = (struct table){0};
+}
+
+struct session *table_at(const struct table *t, uint32_t place)
+{
+	return &t->chunk[place / CHUNK][place % CHUNK];
+}
+
+/* Adds a chunk of free places, lowest first in the list. */
+static int grow(struct table *t, uint16_t salt)
+{
+	if (t->size >= t->max)
+		return RS_ELIMIT;
+	struct session *c = calloc(CHUNK, sizeof *c);
+	if (!c)
+		return RS_ENOMEM;
+	t->chunk[t->size / CHUNK] = c;
+	uint32_t places = t->max - t->size < CHUNK ? t->max - t->size : CHUNK;
+	for (uint32_t i = places; i-- > 0;) {
+		c[i].generation = (uint16_t)((salt + i * 7) % GENERATIONS);
+		c[i].conn = t->size + i;
+		c[i].next_free = t->first_free;
+		t->first_free = t->size + i + 1;
+	}
+	t->size += places;
+	return RS_OK;
+}
+
+struct session *table_take(struct table *t, uint16_t salt)
+{
+	if (t->first_free == 0 && grow(t, salt))
+		return NULL;
+	uint32_t place = t->first_free - 1;
+	struct session *s = table_at(t, place);
+	t->first_free = s->next_free;
+	uint16_t generation = (uint16_t)((s->generation + 1) % GENERATIONS);
+	memset(s, 0, sizeof *s);
+	s->generation = generation ? generation : 1;
+	s->conn = (uint32_t)s->generation << TABLE_INDEX_BITS | place;
+	t->used++;
+	return s;
+}
+
+void table_put(struct table *t, struct session *s)
+{
+	uint32_t place = s->conn & (TABLE_MAX - 1);
+	uint16_t generation = s->generation;
+	explicit_bzero(s, sizeof *s);
+	s->generation = generation;
+	s->conn = place;
+	s->next_free = t->first_free;
+	t->first_free = place + 1;
+	t->used--;
+}
+
+struct session *table_find(const struct table *t, uint32_t conn)
+{
+	uint32_t place = conn & (TABLE_MAX - 1);
+	if (place >= t->size)
+		return NULL;
+	struct session *s = table_at(t, place);
+	return s->state != SESSION_FREE && s->conn == conn ? s : NULL;
+}

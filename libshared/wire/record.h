@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A stored message, as an element of the Redis list rs:{user}:queue and on the
+ * links between DC and broker. One readable line, then the body as it came:
+ *
+ *   <id> <app> <sent> <expires> <app's id or ->\n<body>
+ *   01JDCF3K7Q9R8W2ZT5XV6YB4NM chat 1732370000000 1732456400000 order-17\nhello
+ *
+ * id: 26 characters (ULID). sent, expires: milliseconds since 1970, 13 digits
+ * each (so that a script finds the fields without parsing). The Lua scripts
+ * rely on: id = characters 1..26. */
+#ifndef WIRE_RECORD_H
+#define WIRE_RECORD_H
+
+#include "base/name.h"
+#include "base/ulid.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORD_BODY_MAX 16384
+#define RECORD_HEADER_MAX (ULID_TEXT + 1 + NAME_MAX_BYTES + 1 + 13 + 1 + 13 + 1 + NAME_MAX_BYTES + 1)
+#define RECORD_MAX (RECORD_HEADER_MAX + RECORD_BODY_MAX)
+
+struct record {
+	struct ulid id;
+	uint64_t sent_ms, expires_ms; /* wall clock */
+	const char *app;              /* borrowed, not NUL-terminated */
+	size_t app_len;
+	const char *app_id;           /* the App's own id; length 0: none */
+	size_t app_id_len;
+	const uint8_t *body;
+	size_t body_len;
+};
+
+/* Writes r into out; returns the length, or RS_ELIMIT if cap is too small,
+ * RS_EINVAL if a name is not a name, the App's id is "-", or a time has more
+ * than 13 digits. */
+RS_MUST_CHECK int record_format(const struct record *r, uint8_t *out, size_t cap);
+/* Fields of out point into data. RS_EINVAL if it is not a record. */
+RS_MUST_CHECK int record_parse(const void *data, size_t len, struct record *out);
+
+#endif

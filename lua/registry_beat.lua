@@ -1,0 +1,21 @@
+#!lua flags=allow-oom
+--[[ A daemon's sign of life: writes its fields and the time of the beat.
+
+KEYS     1  member           hash, rs:broker:<id>, rs:dc:<id> or rs:lb:<id>
+ARGV     1  ttl              ms after which the member is forgotten
+         2+ field, value...  whatever it has to say of itself, in pairs
+RETURNS  Redis's time in ms, which is also the field `beat`
+CALLERS  every daemon, once a second (app/registry.h) ]]
+
+if #KEYS ~= 1 or #ARGV < 1 or #ARGV % 2 ~= 1 then
+	return redis.error_reply('ERR registry_beat: wants 1 KEYS, a ttl and pairs of field and value as ARGV')
+end
+local member, ttl = KEYS[1], tonumber(ARGV[1])
+local FIRST_FIELD = 2
+if not ttl then return redis.error_reply('ERR registry_beat: ttl must be a number') end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', member, 'beat', string.format('%.0f', now), unpack(ARGV, FIRST_FIELD))
+redis.call('PEXPIRE', member, ttl)
+return now

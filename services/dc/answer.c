@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "answer.h"
+
+#include "apps.h"
+#include "dc.h"
+#include "wire/cursor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPARE_MAX = 4096 };
+
+static const int codes[] = {400, 401, 408, 413, 429, 431, 501, 503, 504, 505};
+enum { CODES = sizeof codes / sizeof *codes };
+
+struct answers {
+	struct list spare;
+	size_t spare_count;
+	uint64_t ok, errors[CODES];
+};
+
+int answers_new(struct answers **out)
+{
+	struct answers *p = calloc(1, sizeof *p);
+	if (!p)
+		return RS_ENOMEM;
+	list_init(&p->spare);
+	*out = p;
+	return RS_OK;
+}
+
+void answers_free(struct answers *p)
+{
+	if (!p)
+		return;
+	while (!list_empty(&p->spare)) {
+		struct answer *a = LIST_ENTRY(p->spare.next, struct answer, in_conn);
+		list_remove(&a->in_conn);
+		free(a);
+	}
+	free(p);
+}
+
+static void count_error(struct answers *p, int code)
+{
+	for (size_t i = 0; i < CODES; i++)
+		if (codes[i] == code)
+			p->errors[i]++;
+}
+
+void answers_metrics(const struct answers *p, struct metrics *m)
+{
+	metrics_counter(m, "dc_answers_ok_total", "Requests answered with OK.", p->ok);
+	for (size_t i = 0; i < CODES; i++) {
+		char code[8];
+		snprintf(code, sizeof code, "%d", codes[i]);
+		metrics_labelled(m, i == 0, "counter", "dc_answers_error_total",
+				 "Requests answered with an error, by code.", "code", code,
+				 (double)p->errors[i]);
+	}
+}
+
+struct answer *answer_new(struct dc *dc, struct conn *conn)
+{
+	struct answers *p = dc->answers;
+	struct answer *a;
+	if (list_empty(&p->spare)) {
+		a = malloc(sizeof *a);
+		if (!a)
+			return NULL;
+	} else {
+		a = LIST_ENTRY(p->spare.next, struct answer, in_conn);
+		list_remove(&a->in_conn);
+		p->spare_count--;
+	}
+	list_init(&a->in_conn);
+	a->dc = dc;
+	a->conn = conn;
+	a->ready = a->retried = false;
+	a->id_len = a->text_len = a->name_len = a->record_len = 0;
+	a->record = NULL;
+	return a;
+}
+
+void answer_free(struct answer *a)
+{
+	struct answers *p = a->dc->answers;
+	list_remove(&a->in_conn);
+	if (a->record != a->small)
+		free(a->record);
+	if (p->spare_count == SPARE_MAX) {
+		free(a);
+		return;
+	}
+	/* To the front: the memory that was touched last is used next. */
+	list_append(p->spare.next, &a->in_conn);
+	p->spare_count++;
+}
+
+void answer_set_name(struct answer *a, struct text_span name)
+{
+	memcpy(a->name, name.at, name.len);
+	a->name_len = name.len;
+}
+
+int answer_reserve_record(struct answer *a, size_t len)
+{
+	a->record = len <= sizeof a->small ? a->small : malloc(len);
+	return a->record ? RS_OK : RS_ENOMEM;
+}
+
+static void put_field(struct writer *w, const char *name, const char *value, size_t len)
+{
+	write_bytes(w, name, strlen(name));
+	write_bytes(w, " ", 1);
+	write_bytes(w, value, len);
+	write_bytes(w, "\r\n", 2);
+}
+
+static struct writer begin(struct answer *a, const char *first_line)
+{
+	struct writer w = writer_over(a->text, sizeof a->text);
+	write_bytes(&w, first_line, strlen(first_line));
+	if (a->id_len)
+		put_field(&w, "id", a->id, a->id_len);
+	return w;
+}
+
+static void become_ready(struct answer *a, struct writer *w)
+{
+	write_bytes(w, "\r\n", 2);
+	a->text_len = writer_len(w);
+	a->ready = true;
+	if (a->conn)
+		conn_flush(a->conn);
+	else
+		answer_free(a);
+}
+
+void answer_ok(struct answer *a, const struct answer_field *fields, size_t count)
+{
+	struct writer w = begin(a, "OK 200\r\n");
+	for (size_t i = 0; i < count; i++)
+		put_field(&w, fields[i].name, fields[i].value, fields[i].value_len);
+	a->dc->answers->ok++;
+	become_ready(a, &w);
+}
+
+void answer_error(struct answer *a, int code, const char *fmt, ...)
+{
+	char line[24], reason[ANSWER_TEXT_MAX - 128]; /* an id and the rest fit beside it */
+	va_list ap;
+	va_start(ap, fmt);
+	int len = vsnprintf(reason, sizeof reason, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		len = 0;
+	if ((size_t)len >= sizeof reason)
+		len = sizeof reason - 1;
+	snprintf(line, sizeof line, "ERR %d\r\n", code);
+	struct writer w = begin(a, line);
+	put_field(&w, "reason", reason, (size_t)len);
+	count_error(a->dc->answers, code);
+	become_ready(a, &w);
+}
+
+void answer_unavailable(struct answer *a)
+{
+	answer_error(a, 503, "unavailable, try again");
+}
+
+void answer_redis_error(struct answer *a, int err)
+{
+	if (err == RS_ETIMEOUT || err == RS_ELOST)
+		answer_error(a, 504, "unknown, send again with the same id");
+	else
+		answer_unavailable(a);
+}

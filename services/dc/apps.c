@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection is read only while its answers have room: at most
+ * CONN_ANSWERS_MAX due, the output queue not over its half, no AUTH under way.
+ * Deadlines are looked at by one sweep for all, twice a second: a timer for
+ * each request would cost more than the request. */
+#include "apps.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dc.h"
+#include "net/listener.h"
+#include "net/stream.h"
+#include "request.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SWEEP_S 0.5
+
+struct apps {
+	struct dc *dc;
+	struct listener *listener; /* lives until the last listener_release() */
+	bool closed;
+	struct list conns;
+	size_t open;
+	ev_timer sweep;
+	uint64_t accepted, refused_total, refused_address; /* once the listener is closed */
+	uint64_t refused_answers; /* times that reading stopped for the answers */
+};
+
+/* The stream is gone or goes with this. The memory stays until the sweep, for
+ * callers further up. */
+static void end_conn(struct conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	c->state = CONN_DEAD;
+	stream_free(c->stream);
+	c->stream = NULL;
+	for (struct list *n = c->answers.next; n != &c->answers;) {
+		struct answer *a = LIST_ENTRY(n, struct answer, in_conn);
+		n = n->next;
+		list_remove(&a->in_conn);
+		a->conn = NULL;
+		if (a->ready)
+			answer_free(a);
+	}
+	c->answer_count = 0;
+	c->apps->open--;
+	listener_release(c->apps->listener, &c->from);
+}
+
+static void finish_conn(struct conn *c)
+{
+	c->state = CONN_FINISHING;
+	c->deadline_ms = clock_mono_ms() + CONN_FINISH_MS;
+	stream_finish(c->stream);
+}
+
+static bool may_read(const struct conn *c)
+{
+	return !c->auth_waits && c->answer_count < CONN_ANSWERS_MAX &&
+	       stream_out_len(c->stream) <= CONN_OUT_MAX / 2;
+}
+
+static void pause_conn(struct conn *c)
+{
+	c->paused = true;
+	c->part = PART_NONE; /* the wait is ours: no deadline runs */
+	if (!c->auth_waits)
+		c->apps->refused_answers++;
+	stream_pause(c->stream);
+}
+
+void conn_go_on(struct conn *c)
+{
+	if (c->state != CONN_OPEN || !c->paused || !may_read(c) ||
+	    c->answer_count > CONN_ANSWERS_MAX / 2)
+		return;
+	c->paused = false;
+	stream_resume(c->stream);
+}
+
+void conn_last(struct conn *c)
+{
+	if (c->state == CONN_OPEN)
+		c->state = CONN_LAST;
+}
+
+void conn_flush(struct conn *c)
+{
+	while (c->state != CONN_DEAD && !list_empty(&c->answers)) {
+		struct answer *a = LIST_ENTRY(c->answers.next, struct answer, in_conn);
+		if (!a->ready)
+			break;
+		int err = stream_write(c->stream, a->text, a->text_len);
+		c->answer_count--;
+		answer_free(a);
+		if (err)
+			end_conn(c);
+	}
+	if (c->state == CONN_LAST && list_empty(&c->answers))
+		finish_conn(c);
+	else
+		conn_go_on(c);
+}
+
+static struct answer *next_answer(struct conn *c)
+{
+	struct answer *a = answer_new(c->dc, c);
+	if (!a) {
+		log_error("out of memory for an answer");
+		end_conn(c);
+		return NULL;
+	}
+	list_append(&c->answers, &a->in_conn);
+	c->answer_count++;
+	return a;
+}
+
+static void set_part(struct conn *c, enum conn_part part)
+{
+	if (c->part == part)
+		return;
+	c->part = part;
+	c->deadline_ms = clock_mono_ms() + (part == PART_HEADER ? CONN_HEADER_MS : CONN_BODY_MS);
+}
+
+/* Line ends before a request, as they stay behind when a body was typed by hand. */
+static void skip_blank(struct buf *in)
+{
+	size_t n = 0;
+	const uint8_t *p = buf_head(in);
+	while (n < buf_len(in) && (p[n] == '\n' || (p[n] == '\r' && n + 1 < buf_len(in) && p[n + 1] == '\n')))
+		n++;
+	buf_consume(in, n);
+}
+
+static bool skip_body(struct conn *c, struct buf *in)
+{
+	size_t n = c->skip < buf_len(in) ? c->skip : buf_len(in);
+	buf_consume(in, n);
+	c->skip -= n;
+	if (c->skip)
+		set_part(c, PART_BODY);
+	else
+		c->part = PART_NONE;
+	return c->skip == 0;
+}
+
+static void refuse_header(struct conn *c, const struct text_request *r, int err, const char *fault)
+{
+	struct answer *a = next_answer(c);
+	if (!a)
+		return;
+	conn_last(c);
+	if (r->at_fault.len)
+		answer_error(a, 400, "%.*s: %s", (int)(r->at_fault.len < 64 ? r->at_fault.len : 64),
+			     r->at_fault.at, fault);
+	else
+		answer_error(a, err == RS_ELIMIT ? 431 : 400, "%s", fault);
+}
+
+/* The body is too long. What can be skipped is, so that the stream stays in step. */
+static void refuse_body(struct conn *c, struct buf *in, const struct text_request *r)
+{
+	struct answer *a = next_answer(c);
+	if (!a)
+		return;
+	request_take_id(a, r);
+	if (r->body_len > TEXT_BODY_SKIP_MAX)
+		conn_last(c);
+	else
+		c->skip = r->body_len;
+	buf_consume(in, r->header_len);
+	answer_error(a, 413, "length is over %d bytes", TEXT_BODY_MAX);
+}
+
+static void take_whole(struct conn *c, struct buf *in, const struct text_request *r)
+{
+	struct answer *a = next_answer(c);
+	if (!a)
+		return;
+	request_handle(c, a, r, buf_head(in) + r->header_len);
+	c->need = 0;
+	c->part = PART_NONE;
+	if (c->state != CONN_DEAD)
+		buf_consume(in, r->header_len + r->body_len);
+}
+
+/* Takes one request off `in`; false if there is none that is whole. */
+static bool take_request(struct conn *c, struct buf *in)
+{
+	struct text_request r;
+	const char *fault = NULL;
+	if (c->skip && !skip_body(c, in))
+		return false;
+	if (!c->need)
+		skip_blank(in);
+	if (buf_len(in) == 0 || buf_len(in) < c->need) {
+		set_part(c, c->need ? PART_BODY : PART_NONE);
+		return false;
+	}
+	int err = text_parse(buf_head(in), buf_len(in), &r, &fault);
+	if (err == RS_EAGAIN) {
+		set_part(c, PART_HEADER);
+		return false;
+	}
+	if (err) {
+		refuse_header(c, &r, err, fault);
+	} else if (r.body_len > TEXT_BODY_MAX) {
+		c->part = PART_NONE;
+		refuse_body(c, in, &r);
+	} else if (buf_len(in) < r.header_len + r.body_len) {
+		c->need = r.header_len + r.body_len;
+		set_part(c, PART_BODY);
+		return false;
+	} else {
+		take_whole(c, in, &r);
+	}
+	return true;
+}
+
+static void on_data(void *ctx, struct buf *in)
+{
+	struct conn *c = ctx;
+	while (c->state == CONN_OPEN) {
+		if (!may_read(c)) {
+			pause_conn(c);
+			return;
+		}
+		if (!take_request(c, in))
+			return;
+	}
+	if (c->state != CONN_DEAD)
+		buf_consume(in, buf_len(in)); /* nothing after the last answer counts */
+}
+
+static void on_drain(void *ctx)
+{
+	conn_go_on(ctx);
+}
+
+static void on_close(void *ctx, int err, const char *why)
+{
+	struct conn *c = ctx;
+	char from[ADDR_TEXT_MAX];
+	log_debug("app disconnected", LOG_STR("from", addr_format(&c->from, from)),
+		  LOG_BYTES("app", c->app, c->app_len), LOG_STR("err", err_str(err)), LOG_STR("why", why));
+	end_conn(c);
+}
+
+static const struct stream_handler handler = {
+	.on_data = on_data,
+	.on_drain = on_drain,
+	.on_close = on_close,
+};
+
+static void on_accept(void *ctx, int fd, const struct addr *from)
+{
+	static const struct stream_limits limits = {.out_max = CONN_OUT_MAX};
+	struct apps *p = ctx;
+	char text[ADDR_TEXT_MAX];
+	struct conn *c = calloc(1, sizeof *c);
+	if (!c) {
+		close(fd);
+		listener_release(p->listener, from);
+		return;
+	}
+	c->apps = p;
+	c->dc = p->dc;
+	c->from = *from;
+	list_init(&c->answers);
+	int err = stream_accept(&c->stream, p->dc->loop, fd, NULL, &limits, &handler, c);
+	if (err) {
+		log_warn("app not accepted", LOG_STR("from", addr_format(from, text)),
+			 LOG_STR("err", err_str(err)));
+		listener_release(p->listener, from);
+		free(c);
+		return;
+	}
+	list_append(&p->conns, &c->in_apps);
+	p->open++;
+	log_debug("app connected", LOG_STR("from", addr_format(from, text)));
+}
+
+static void time_out(struct conn *c)
+{
+	bool header = c->part == PART_HEADER;
+	struct answer *a = next_answer(c);
+	if (!a)
+		return;
+	conn_last(c);
+	c->part = PART_NONE;
+	answer_error(a, 408, header ? "the header was not finished within 10 s"
+				    : "the body was not finished within 30 s");
+}
+
+static void sweep_conn(struct conn *c, uint64_t now)
+{
+	if (c->state == CONN_OPEN && c->part != PART_NONE && now >= c->deadline_ms)
+		time_out(c);
+	else if (c->state == CONN_FINISHING && now >= c->deadline_ms)
+		end_conn(c);
+	if (c->state != CONN_DEAD)
+		return;
+	list_remove(&c->in_apps);
+	free(c);
+}
+
+static void on_sweep(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct apps *p = w->data;
+	uint64_t now = clock_mono_ms();
+	(void)loop;
+	(void)events;
+	for (struct list *n = p->conns.next; n != &p->conns;) {
+		struct conn *c = LIST_ENTRY(n, struct conn, in_apps);
+		n = n->next;
+		sweep_conn(c, now);
+	}
+}
+
+int apps_new(struct apps **out, struct dc *dc)
+{
+	struct listener_config config = {
+		.local = dc->config->listen_apps,
+		.max_connections = (uint32_t)dc->config->max_connections,
+		.max_per_address = (uint32_t)dc->config->max_connections_per_address,
+	};
+	struct apps *p = calloc(1, sizeof *p);
+	if (!p)
+		return RS_ENOMEM;
+	p->dc = dc;
+	list_init(&p->conns);
+	int err = listener_open(&p->listener, dc->loop, &config, on_accept, p);
+	if (err) {
+		free(p);
+		return err;
+	}
+	ev_timer_init(&p->sweep, on_sweep, SWEEP_S, SWEEP_S);
+	p->sweep.data = p;
+	ev_timer_start(dc->loop, &p->sweep);
+	*out = p;
+	return RS_OK;
+}
+
+struct addr apps_local(const struct apps *p)
+{
+	return listener_local(p->listener);
+}
+
+static void close_listener(struct apps *p)
+{
+	if (p->closed)
+		return;
+	const struct listener_stats *s = listener_stats(p->listener);
+	p->accepted = s->accepted;
+	p->refused_total = s->refused_total;
+	p->refused_address = s->refused_address;
+	p->closed = true;
+	listener_close(p->listener);
+}
+
+void apps_stop(struct apps *p)
+{
+	close_listener(p);
+	for (struct list *n = p->conns.next; n != &p->conns; n = n->next) {
+		struct conn *c = LIST_ENTRY(n, struct conn, in_apps);
+		if (c->state != CONN_OPEN)
+			continue;
+		conn_last(c);
+		conn_flush(c);
+	}
+}
+
+size_t apps_open_count(const struct apps *p)
+{
+	return p->open;
+}
+
+void apps_free(struct apps *p)
+{
+	if (!p)
+		return;
+	close_listener(p);
+	for (struct list *n = p->conns.next; n != &p->conns;) {
+		struct conn *c = LIST_ENTRY(n, struct conn, in_apps);
+		n = n->next;
+		end_conn(c);
+		free(c);
+	}
+	ev_timer_stop(p->dc->loop, &p->sweep);
+	free(p);
+}
+
+void apps_metrics(const struct apps *p, struct metrics *m)
+{
+	const struct listener_stats *s = p->closed ? NULL : listener_stats(p->listener);
+	metrics_gauge(m, "dc_app_connections", "Connections of Apps.", (double)p->open);
+	metrics_counter(m, "dc_app_connections_total", "Connections of Apps that were taken.",
+			s ? s->accepted : p->accepted);
+	metrics_labelled(m, true, "counter", "dc_app_refused_total",
+			 "Connections refused and reading stopped, by the limit that was reached.",
+			 "limit", "max_connections", (double)(s ? s->refused_total : p->refused_total));
+	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit",
+			 "max_connections_per_address",
+			 (double)(s ? s->refused_address : p->refused_address));
+	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit", "answers_due",
+			 (double)p->refused_answers);
+}

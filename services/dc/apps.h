@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The connections of the Apps: the listener, what is read of requests, how
+ * long that may take, and when to stop reading. */
+#ifndef DC_APPS_H
+#define DC_APPS_H
+
+#include "answer.h"
+#include "app/metrics.h"
+#include "base/addr.h"
+#include "base/list.h"
+#include "base/name.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONN_ANSWERS_MAX 1024      /* due on a connection; then reading stops */
+#define CONN_OUT_MAX (1024 * 1024) /* holds CONN_ANSWERS_MAX answers over its half */
+#define CONN_HEADER_MS 10000
+#define CONN_BODY_MS 30000
+#define CONN_FINISH_MS 5000
+#define CONN_WRONG_KEYS_MAX 3
+
+struct dc;
+struct stream;
+
+enum conn_state {
+	CONN_OPEN,      /* requests are read and answered */
+	CONN_LAST,      /* no more is read; ends when all answers that are due are written */
+	CONN_FINISHING, /* all is handed to the stream, which closes when it is written */
+	CONN_DEAD,      /* the stream is gone; freed by the next sweep */
+};
+
+/* What of a request has come, for its deadline. */
+enum conn_part { PART_NONE, PART_HEADER, PART_BODY };
+
+struct conn {
+	struct list in_apps;
+	struct apps *apps;
+	struct dc *dc;
+	struct stream *stream;
+	struct addr from;
+	enum conn_state state;
+	bool paused;               /* reading is stopped */
+	bool auth_waits;           /* an AUTH is under way: what follows must wait for it */
+	unsigned wrong_keys;
+	char app[NAME_MAX_BYTES];  /* length 0: not authenticated */
+	size_t app_len;
+	struct list answers;       /* struct answer, in the order of the requests */
+	size_t answer_count;
+	size_t need;               /* bytes that make the request at the head whole, once known */
+	size_t skip;               /* bytes still to come of a body that was refused */
+	enum conn_part part;
+	uint64_t deadline_ms;      /* of part; of CONN_FINISHING too */
+};
+
+RS_MUST_CHECK int apps_new(struct apps **out, struct dc *dc);
+struct addr apps_local(const struct apps *p);
+/* Stops accepting and reading; connections end when their answers are written. */
+void apps_stop(struct apps *p);
+/* Connections that are not done yet. */
+size_t apps_open_count(const struct apps *p);
+void apps_free(struct apps *p);
+void apps_metrics(const struct apps *p, struct metrics *m);
+
+/* Hands the answers that are ready, from the first on, to the stream. */
+void conn_flush(struct conn *c);
+/* Nothing more is read: the answer made last is the last. */
+void conn_last(struct conn *c);
+/* Takes up reading again where it was stopped, if nothing stands against it. */
+void conn_go_on(struct conn *c);
+
+#endif

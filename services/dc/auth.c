@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth.h"
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "crypto/hash.h"
+#include "dc.h"
+#include "rds/keys.h"
+
+#include <string.h>
+
+enum { HASH_TEXT = 2 * SHA256_BYTES };
+
+/* An unknown App takes as long as a wrong key. */
+static bool key_matches(const struct answer *a, const struct redisReply *reply)
+{
+	static const char nothing[HASH_TEXT + 1] =
+		"----------------------------------------------------------------";
+	size_t len = 0;
+	const char *stored = reply_str(reply, &len);
+	bool known = stored && len == HASH_TEXT;
+	return bytes_equal_ct(known ? stored : nothing, a->key_hash, HASH_TEXT) && known;
+}
+
+static void refuse(struct answer *a)
+{
+	struct conn *c = a->conn;
+	char from[ADDR_TEXT_MAX];
+	a->dc->counts.auth_failed++;
+	log_warn("app refused", LOG_STR("from", c ? addr_format(&c->from, from) : "gone"),
+		 LOG_BYTES("app", a->name, a->name_len));
+	if (c && ++c->wrong_keys >= CONN_WRONG_KEYS_MAX)
+		conn_last(c);
+	answer_error(a, 401, "wrong App or key");
+}
+
+static void accept_app(struct answer *a)
+{
+	struct conn *c = a->conn;
+	struct answer_field field = {"app", a->name, a->name_len};
+	if (c) {
+		memcpy(c->app, a->name, a->name_len);
+		c->app_len = a->name_len;
+		c->wrong_keys = 0;
+	}
+	log_debug("app authenticated", LOG_BYTES("app", a->name, a->name_len));
+	answer_ok(a, &field, 1);
+}
+
+static void on_key(void *ctx, int err, const struct redisReply *reply)
+{
+	struct answer *a = ctx;
+	bool right = !err && key_matches(a, reply);
+	explicit_bzero(a->key_hash, sizeof a->key_hash);
+	if (a->conn)
+		a->conn->auth_waits = false;
+	if (err)
+		answer_unavailable(a);
+	else if (right)
+		accept_app(a);
+	else
+		refuse(a);
+}
+
+void auth_check(struct conn *c, struct answer *a, struct text_span key)
+{
+	char name[KEY_MAX];
+	size_t len = key_app(name, a->name, a->name_len);
+	struct rds_arg argv[] = {RDS_STR("HGET"), RDS_MEM(name, len), RDS_STR("key")};
+	sha256_hex(key.at, key.len, a->key_hash);
+	c->auth_waits = true;
+	if (rds_command(a->dc->redis, 3, argv, on_key, a) == RS_OK)
+		return;
+	c->auth_waits = false;
+	answer_unavailable(a);
+}

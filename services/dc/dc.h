@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Data Center: what its parts share. One of it in the process, made by
+ * main.c; every part borrows it and none outlives it. */
+#ifndef DC_DC_H
+#define DC_DC_H
+
+#include "app/daemon.h"
+#include "app/metrics.h"
+#include "app/registry.h"
+#include "net/link.h"
+#include "rds/rds.h"
+
+struct dc_config {
+	struct daemon_config common;
+	struct addr listen_apps, listen_brokers;
+	struct addr advertise_apps, advertise_brokers; /* all zero: derived */
+	int64_t queue_max_messages;
+	int64_t ttl_default_s;
+	int64_t max_connections, max_connections_per_address;
+	int64_t redis_timeout_ms, redis_max_in_flight;
+	char durability[CONFIG_TEXT_MAX];
+};
+
+/* What became of a message: the words of the answer, and of the metric. */
+enum send_state { SEND_STORED, SEND_PUSHED, SEND_DROPPED, SEND_DUPLICATE, SEND_STATES };
+
+struct dc_counts {
+	uint64_t sends[SEND_STATES];
+	uint64_t auth_failed;
+	uint64_t pushes, nudges, kicks;
+	uint64_t fetches, fetched, acks, acked, fenced, unavailable;
+	uint64_t expired;
+};
+
+struct apps;
+struct answers;
+struct brokers;
+struct durability;
+
+struct dc {
+	struct ev_loop *loop;
+	const struct dc_config *config;
+	uint64_t boot;
+	char redis_password[256]; /* borrowed by redis; empty: none */
+	struct rds *redis;
+	struct tls_context *tls;  /* NULL: plaintext links */
+	struct answers *answers;
+	struct apps *apps;
+	struct brokers *brokers;
+	struct durability *durability;
+	struct registry *registry;
+	struct dc_counts counts;
+};
+
+#endif

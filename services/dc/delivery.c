@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "delivery.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dc.h"
+#include "rds/keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A question to Redis on behalf of a broker. */
+struct errand {
+	struct list in_broker;
+	struct dc *dc;
+	struct broker *broker; /* NULL: its link is gone */
+	struct link_owner owner;
+};
+
+static struct errand *errand_new(struct broker *b, struct link_owner owner)
+{
+	struct errand *e = malloc(sizeof *e);
+	if (!e)
+		return NULL;
+	*e = (struct errand){.dc = b->dc, .broker = b, .owner = owner};
+	list_append(&b->errands, &e->in_broker);
+	return e;
+}
+
+static void errand_free(struct errand *e)
+{
+	if (!e)
+		return;
+	list_remove(&e->in_broker);
+	free(e);
+}
+
+void delivery_orphan(struct broker *b)
+{
+	while (!list_empty(&b->errands)) {
+		struct errand *e = LIST_ENTRY(b->errands.next, struct errand, in_broker);
+		list_remove(&e->in_broker);
+		e->broker = NULL;
+	}
+}
+
+/* The broker asks again when an answer does not come, so a full link is logged only. */
+static void send_to(struct broker *b, const struct link_message *m)
+{
+	int err = b ? broker_send(b, m) : RS_OK;
+	if (err)
+		log_warn("answer to a broker not sent", LOG_BYTES("broker", b->id, b->id_len),
+			 LOG_STR("err", err_str(err)));
+}
+
+/* --- FETCH --- */
+
+static void send_batch(struct broker *b, struct link_owner to, enum link_status status)
+{
+	struct link_message m = {.type = LINK_BATCH};
+	m.batch.to = to;
+	m.batch.status = status;
+	m.batch.records = reader_over("", 0);
+	send_to(b, &m);
+}
+
+/* {'ok', left, expired, record...} */
+static void send_records(struct errand *e, const struct redisReply *reply)
+{
+	static uint8_t blobs[LINK_BATCH_BYTES + 2 * RECORD_MAX + 4 * LINK_BATCH_MAX];
+	struct writer w = writer_over(blobs, sizeof blobs);
+	struct link_message m = {.type = LINK_BATCH};
+	int64_t left = 0, expired = 0;
+	m.batch.to = e->owner;
+	if (reply_int(reply_at(reply, 1), &left) && left > 0)
+		m.batch.left = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	if (reply_int(reply_at(reply, 2), &expired) && expired > 0)
+		e->dc->counts.expired += (uint64_t)expired;
+	for (size_t i = 3; i < reply_count(reply) && m.batch.count < LINK_BATCH_MAX; i++) {
+		size_t len = 0;
+		const char *record = reply_str(reply_at(reply, i), &len);
+		if (!record || len > RECORD_MAX || len + 4 > writer_left(&w)) {
+			log_warn("not a record in a queue", LOG_INT("bytes", len));
+			continue;
+		}
+		link_add_record(&w, record, len);
+		m.batch.count++;
+	}
+	m.batch.records = reader_over(blobs, writer_len(&w));
+	e->dc->counts.fetched += m.batch.count;
+	send_to(e->broker, &m);
+}
+
+static bool is_word(const struct redisReply *reply, const char *word)
+{
+	size_t len = 0;
+	const char *text = reply_str(reply_at(reply, 0), &len);
+	return text && strcmp(text, word) == 0;
+}
+
+static void on_fetched(void *ctx, int err, const struct redisReply *reply)
+{
+	struct errand *e = ctx;
+	if (!err && is_word(reply, "ok")) {
+		send_records(e, reply);
+	} else if (!err && is_word(reply, "fenced")) {
+		e->dc->counts.fenced++;
+		send_batch(e->broker, e->owner, LINK_FENCED);
+	} else {
+		e->dc->counts.unavailable++;
+		send_batch(e->broker, e->owner, LINK_UNAVAILABLE);
+	}
+	errand_free(e);
+}
+
+void delivery_fetch(struct broker *b, const struct link_fetch *f)
+{
+	char keys[2][KEY_MAX], nums[5][RDS_NUM_MAX], after[ULID_TEXT + 1] = "";
+	uint32_t max_count = f->max_count < LINK_BATCH_MAX ? f->max_count : LINK_BATCH_MAX;
+	uint32_t max_bytes = f->max_bytes < LINK_BATCH_BYTES ? f->max_bytes : LINK_BATCH_BYTES;
+	char owner[24];
+	if (!ulid_is_zero(&f->after))
+		ulid_format(&f->after, after);
+	int owner_len = snprintf(owner, sizeof owner, "%llu", (unsigned long long)f->to.owner);
+	struct rds_arg argv[] = {
+		RDS_MEM(keys[0], key_queue(keys[0], f->user.text, f->user.len)),
+		RDS_MEM(keys[1], key_presence(keys[1], f->user.text, f->user.len)),
+		RDS_MEM(owner, (size_t)owner_len),
+		RDS_STR(after),
+		rds_num(f->skip, nums[0]),
+		rds_num(max_count, nums[1]),
+		rds_num(max_bytes, nums[2]),
+		rds_num((int64_t)clock_wall_ms(), nums[3]),
+	};
+	struct errand *e = errand_new(b, f->to);
+	b->dc->counts.fetches++;
+	if (e && rds_script(b->dc->redis, SCRIPT_MESSAGE_FETCH, 2, 8, argv, on_fetched, e) == RS_OK)
+		return;
+	errand_free(e);
+	b->dc->counts.unavailable++;
+	send_batch(b, f->to, LINK_UNAVAILABLE);
+}
+
+/* --- ACK --- */
+
+static void send_acked(struct broker *b, struct link_owner to, enum link_status status,
+		       uint16_t removed, uint32_t left)
+{
+	struct link_message m = {.type = LINK_ACKED};
+	m.acked.to = to;
+	m.acked.status = status;
+	m.acked.removed = removed;
+	m.acked.left = left;
+	send_to(b, &m);
+}
+
+/* {'ok', removed, left} */
+static void on_acked(void *ctx, int err, const struct redisReply *reply)
+{
+	struct errand *e = ctx;
+	int64_t removed = 0, left = 0;
+	if (!err && is_word(reply, "ok") && reply_int(reply_at(reply, 1), &removed) &&
+	    reply_int(reply_at(reply, 2), &left) && removed >= 0 && removed <= LINK_ACK_MAX && left >= 0) {
+		e->dc->counts.acked += (uint64_t)removed;
+		send_acked(e->broker, e->owner, LINK_DONE, (uint16_t)removed,
+			   left < UINT32_MAX ? (uint32_t)left : UINT32_MAX);
+	} else if (!err && is_word(reply, "fenced")) {
+		e->dc->counts.fenced++;
+		send_acked(e->broker, e->owner, LINK_FENCED, 0, 0);
+	} else {
+		e->dc->counts.unavailable++;
+		send_acked(e->broker, e->owner, LINK_UNAVAILABLE, 0, 0);
+	}
+	errand_free(e);
+}
+
+static int ask_ack(struct errand *e, const struct link_ack *a)
+{
+	static char ids[LINK_ACK_MAX][ULID_TEXT + 1];
+	static struct rds_arg argv[LINK_ACK_MAX + 3];
+	char keys[2][KEY_MAX], owner[24];
+	size_t n = 0;
+	int owner_len = snprintf(owner, sizeof owner, "%llu", (unsigned long long)a->from.owner);
+	argv[n++] = RDS_MEM(keys[0], key_queue(keys[0], a->user.text, a->user.len));
+	argv[n++] = RDS_MEM(keys[1], key_presence(keys[1], a->user.text, a->user.len));
+	argv[n++] = RDS_MEM(owner, (size_t)owner_len);
+	for (size_t i = 0; i < a->count && i < LINK_ACK_MAX; i++) {
+		struct ulid id;
+		memcpy(id.b, a->ids + i * ULID_BYTES, ULID_BYTES);
+		argv[n++] = RDS_MEM(ulid_format(&id, ids[i]), ULID_TEXT);
+	}
+	return rds_script(e->dc->redis, SCRIPT_MESSAGE_ACK, 2, n, argv, on_acked, e);
+}
+
+void delivery_ack(struct broker *b, const struct link_ack *a)
+{
+	struct errand *e;
+	b->dc->counts.acks++;
+	e = errand_new(b, a->from);
+	if (e && ask_ack(e, a) == RS_OK)
+		return;
+	errand_free(e);
+	b->dc->counts.unavailable++;
+	send_acked(b, a->from, LINK_UNAVAILABLE, 0, 0);
+}

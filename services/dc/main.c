@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restante-dc: takes messages from Apps, stores them, pushes them to the broker
+ * that holds the user. Made and taken apart here, in this order and back:
+ *
+ *   answers, Redis, durability   TLS   apps, brokers   registry
+ *
+ * The stop: no new connections or links, nothing more is read; the answers that
+ * are due go out; the DC leaves the registry; after STOP_MS it ends anyway. */
+#include "answer.h"
+#include "apps.h"
+#include "brokers.h"
+#include "counts.h"
+#include "dc.h"
+#include "durability.h"
+
+#include "app/keyfile.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/tls.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STOP_MS = 2000 };
+#define STOP_LOOK_S 0.01
+
+struct service {
+	struct dc dc;
+	ev_timer stop;
+	uint64_t stop_by_ms;
+	bool left; /* the registry has answered */
+};
+
+#define ADDR(member, def, help) SETTING(struct dc_config, member, SETTING_ADDR, def, help)
+#define RANGE(member, def, lo, hi, help) SETTING_RANGE(struct dc_config, member, def, lo, hi, help)
+
+static const struct setting settings[] = {
+	DAEMON_SETTINGS(struct dc_config, "dc1", "127.0.0.1:7180"),
+	ADDR(listen_apps, "127.0.0.1:7100", "Apps (TCP, text protocol)"),
+	ADDR(listen_brokers, "127.0.0.1:7101", "links of brokers (TCP)"),
+	ADDR(advertise_apps, NULL, "address told to others for Apps; empty: listen_apps, or this host's"),
+	ADDR(advertise_brokers, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
+	RANGE(queue_max_messages, "10000", 1, 1000000, "messages a user's queue may hold"),
+	RANGE(ttl_default_s, "604800", 1, 2592000, "seconds a message is kept if the App does not say"),
+	RANGE(max_connections, "1024", 1, 100000, "connections of Apps"),
+	RANGE(max_connections_per_address, "256", 1, 100000, "connections of Apps from one address"),
+	RANGE(redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
+	RANGE(redis_max_in_flight, "4096", 1, 1000000, "requests to Redis without an answer; more are refused"),
+	SETTING_OF(struct dc_config, durability, "fsync", "fsync|memory",
+		   "what OK means: on disk (Redis must run so), or in Redis's memory"),
+};
+
+static bool addr_is_given(const struct addr *a)
+{
+	static const struct addr none;
+	return !addr_equal(a, &none);
+}
+
+static bool is_wildcard(const struct addr *a)
+{
+	static const uint8_t zero[16];
+	return memcmp(a->ip, zero, 16) == 0 || (addr_is_v4(a) && memcmp(a->ip + 12, zero, 4) == 0);
+}
+
+/* The address by which this host reaches Redis: others reach this host there. */
+static int find_own_address(const struct addr *redis, struct addr *out)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(redis, &ss);
+	int err = RS_ESYS;
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err;
+	if (connect(fd, (struct sockaddr *)&ss, len) == 0) {
+		len = sizeof ss;
+		if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+			err = addr_from_sockaddr(&ss, out);
+	}
+	close(fd);
+	return err;
+}
+
+/* What others are told: as set, else where it listens, with the real port. */
+static struct addr advertised(const struct dc *dc, const struct addr *set, struct addr local)
+{
+	struct addr own;
+	if (addr_is_given(set))
+		return *set;
+	if (is_wildcard(&local) && find_own_address(&dc->config->common.redis, &own) == RS_OK)
+		memcpy(local.ip, own.ip, sizeof local.ip);
+	return local;
+}
+
+static int read_password(const struct dc_config *c, char *out, size_t cap, char *fault, size_t fault_cap)
+{
+	size_t len = 0;
+	out[0] = '\0';
+	if (!c->common.redis_password_file[0])
+		return RS_OK;
+	char why[400];
+	int err = keyfile_read_secret(c->common.redis_password_file, out, cap, &len, why, sizeof why);
+	if (err)
+		snprintf(fault, fault_cap, "redis_password_file: %s", why);
+	return err;
+}
+
+static int check(const void *config, char *fault, size_t fault_cap)
+{
+	const struct dc_config *c = config;
+	char password[SECRET_MAX + 1];
+	if ((addr_is_given(&c->advertise_apps) && is_wildcard(&c->advertise_apps)) ||
+	    (addr_is_given(&c->advertise_brokers) && is_wildcard(&c->advertise_brokers))) {
+		snprintf(fault, fault_cap, "advertise_apps and advertise_brokers must be addresses that others can reach");
+		return RS_EINVAL;
+	}
+	int err = read_password(c, password, sizeof password, fault, fault_cap);
+	explicit_bzero(password, sizeof password);
+	return err;
+}
+
+static void on_redis_state(void *ctx, bool up)
+{
+	struct dc *dc = ctx;
+	if (up)
+		durability_check(dc->durability);
+}
+
+static int start_redis(struct dc *dc, char *fault, size_t fault_cap)
+{
+	int err = read_password(dc->config, dc->redis_password, sizeof dc->redis_password, fault, fault_cap);
+	if (err)
+		return err;
+	struct rds_config config = {
+		.addr = dc->config->common.redis,
+		.password = dc->redis_password[0] ? dc->redis_password : NULL,
+		.command_timeout_ms = (uint32_t)dc->config->redis_timeout_ms,
+		.max_in_flight = (uint32_t)dc->config->redis_max_in_flight,
+	};
+	err = answers_new(&dc->answers);
+	if (!err)
+		err = durability_new(&dc->durability, dc);
+	if (!err)
+		err = rds_new(&dc->redis, dc->loop, &config, on_redis_state, dc);
+	return err;
+}
+
+static int fail_listen(int err, const char *setting, const struct addr *at, char *fault, size_t fault_cap)
+{
+	char text[ADDR_TEXT_MAX];
+	snprintf(fault, fault_cap, "%s %s: %s", setting, addr_format(at, text),
+		 err == RS_ESYS ? strerror(errno) : err_str(err));
+	return err;
+}
+
+static int start_listening(struct dc *dc, char *fault, size_t fault_cap)
+{
+	const struct dc_config *c = dc->config;
+	int err = apps_new(&dc->apps, dc);
+	if (err)
+		return fail_listen(err, "listen_apps", &c->listen_apps, fault, fault_cap);
+	err = brokers_new(&dc->brokers, dc);
+	if (err)
+		return fail_listen(err, "listen_brokers", &c->listen_brokers, fault, fault_cap);
+	return brokers_watch(dc->brokers);
+}
+
+static int join(struct dc *dc)
+{
+	char apps_text[ADDR_TEXT_MAX], brokers_text[ADDR_TEXT_MAX];
+	struct addr apps = apps_local(dc->apps), brokers = brokers_local(dc->brokers);
+	struct member self = {.boot = dc->boot};
+	snprintf(self.id, sizeof self.id, "%.*s", NAME_MAX_BYTES, dc->config->common.id);
+	self.address = advertised(dc, &dc->config->advertise_apps, apps);
+	self.link = advertised(dc, &dc->config->advertise_brokers, brokers);
+	log_info("listening", LOG_STR("apps", addr_format(&apps, apps_text)),
+		 LOG_STR("brokers", addr_format(&brokers, brokers_text)));
+	return registry_join(&dc->registry, dc->loop, dc->redis, "dc", &self);
+}
+
+static void free_service(void *app)
+{
+	struct service *s = app;
+	struct dc *dc = &s->dc;
+	ev_timer_stop(dc->loop, &s->stop);
+	registry_free(dc->registry);
+	apps_free(dc->apps);
+	brokers_free(dc->brokers);
+	rds_free(dc->redis); /* answers what is under way: to nobody by now */
+	durability_free(dc->durability);
+	tls_context_free(dc->tls);
+	answers_free(dc->answers);
+	explicit_bzero(dc->redis_password, sizeof dc->redis_password);
+	free(s);
+}
+
+static void on_stop_look(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct service *s = w->data;
+	(void)events;
+	bool late = clock_mono_ms() >= s->stop_by_ms;
+	if (late)
+		log_warn("stopped with answers still due", LOG_INT("connections", apps_open_count(s->dc.apps)));
+	if (late || (s->left && apps_open_count(s->dc.apps) == 0)) {
+		ev_timer_stop(loop, w);
+		daemon_stopped(loop);
+	}
+}
+
+static int start(struct ev_loop *loop, const void *config, const void *secret, size_t secret_len,
+		 void **app, char *fault, size_t fault_cap)
+{
+	struct service *s = calloc(1, sizeof *s);
+	int err = s ? RS_OK : RS_ENOMEM;
+	snprintf(fault, fault_cap, "%s", err_str(RS_ENOMEM));
+	if (err)
+		return err;
+	struct dc *dc = &s->dc;
+	dc->loop = loop;
+	dc->config = config;
+	dc->boot = daemon_boot();
+	ev_timer_init(&s->stop, on_stop_look, STOP_LOOK_S, STOP_LOOK_S);
+	s->stop.data = s;
+	if (!dc->config->common.cluster_plaintext)
+		err = tls_context_new(&dc->tls, secret, secret_len);
+	if (!err)
+		err = start_redis(dc, fault, fault_cap);
+	if (!err)
+		err = start_listening(dc, fault, fault_cap);
+	if (!err)
+		err = join(dc);
+	if (err)
+		free_service(s);
+	else
+		*app = s;
+	return err;
+}
+
+static void on_left(void *ctx)
+{
+	struct service *s = ctx;
+	s->left = true;
+}
+
+static void stop(void *app)
+{
+	struct service *s = app;
+	s->stop_by_ms = clock_mono_ms() + STOP_MS;
+	brokers_stop(s->dc.brokers);
+	apps_stop(s->dc.apps);
+	registry_leave(s->dc.registry, on_left, s);
+	ev_timer_start(s->dc.loop, &s->stop);
+}
+
+static const char *not_ready(void *app)
+{
+	const struct service *s = app;
+	if (!rds_is_up(s->dc.redis))
+		return "Redis is not connected";
+	return durability_fault(s->dc.durability);
+}
+
+static void write_metrics(void *app, struct metrics *m)
+{
+	const struct service *s = app;
+	counts_metrics(&s->dc, m);
+	answers_metrics(s->dc.answers, m);
+	apps_metrics(s->dc.apps, m);
+	brokers_metrics(s->dc.brokers, m);
+	durability_metrics(s->dc.durability, m);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon daemon = {
+		.prog = "restante-dc",
+		.summary = "Data Center of restante: takes messages from Apps, stores and routes them",
+		.settings = settings,
+		.setting_count = sizeof settings / sizeof *settings,
+		.config_size = sizeof(struct dc_config),
+		.check = check,
+		.start = start,
+		.stop = stop,
+		.free = free_service,
+		.not_ready = not_ready,
+		.metrics = write_metrics,
+	};
+	return daemon_main(&daemon, argc, argv);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "presence.h"
+
+#include "brokers.h"
+#include "dc.h"
+#include "rds/keys.h"
+#include "wire/text.h"
+
+#include <string.h>
+
+/* A number as the scripts store it: unsigned decimal, up to 64 bits. */
+static bool read_number(const struct redisReply *reply, uint64_t *out)
+{
+	size_t len = 0;
+	const char *text = reply_str(reply, &len);
+	return text && text_number((struct text_span){text, len}, 0, UINT64_MAX, out) == RS_OK;
+}
+
+static struct link_name read_name(const struct redisReply *reply)
+{
+	struct link_name name = {NULL, 0};
+	const char *text = reply_str(reply, &name.len);
+	if (!text || name_fault(text, name.len))
+		return (struct link_name){NULL, 0};
+	name.text = text;
+	return name;
+}
+
+struct holder holder_read(const struct redisReply *reply, size_t first)
+{
+	struct holder h = {.broker = read_name(reply_at(reply, first))};
+	uint64_t conn = 0;
+	if (h.broker.len == 0 || !read_number(reply_at(reply, first + 1), &h.boot) ||
+	    !read_number(reply_at(reply, first + 2), &conn) || conn > UINT32_MAX ||
+	    !read_number(reply_at(reply, first + 3), &h.owner.owner))
+		return (struct holder){0};
+	h.owner.conn = (uint32_t)conn;
+	return h;
+}
+
+int presence_get_holder(struct answer *a, rds_reply_fn *fn)
+{
+	char key[KEY_MAX];
+	size_t len = key_presence(key, a->name, a->name_len);
+	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), RDS_STR("broker"),
+				 RDS_STR("boot"),  RDS_STR("conn"),   RDS_STR("owner")};
+	return rds_command(a->dc->redis, 6, argv, fn, a);
+}
+
+/* Fields of the reply, in the order in which presence_ask() asks for them. */
+enum { AT_BROKER, AT_BOOT, AT_SINCE, AT_SEEN };
+
+static void answer_online(struct answer *a, struct link_name broker, const struct redisReply *since)
+{
+	size_t since_len = 0;
+	const char *text = reply_str(since, &since_len);
+	struct answer_field fields[] = {
+		{"user", a->name, a->name_len},
+		{"state", "online", 6},
+		{"broker", broker.text, broker.len},
+		{"since", text, since_len},
+	};
+	uint64_t ms;
+	answer_ok(a, fields, read_number(since, &ms) ? 4 : 3);
+}
+
+static void answer_offline(struct answer *a, const struct redisReply *seen)
+{
+	size_t seen_len = 0;
+	const char *text = reply_str(seen, &seen_len);
+	struct answer_field fields[] = {
+		{"user", a->name, a->name_len},
+		{"state", "offline", 7},
+		{"seen", text, seen_len},
+	};
+	uint64_t ms;
+	answer_ok(a, fields, read_number(seen, &ms) ? 3 : 2);
+}
+
+static void on_presence(void *ctx, int err, const struct redisReply *reply)
+{
+	struct answer *a = ctx;
+	uint64_t boot = 0;
+	if (err) {
+		answer_unavailable(a);
+		return;
+	}
+	struct link_name broker = read_name(reply_at(reply, AT_BROKER));
+	if (broker.len && read_number(reply_at(reply, AT_BOOT), &boot) &&
+	    brokers_alive(a->dc->brokers, broker, boot))
+		answer_online(a, broker, reply_at(reply, AT_SINCE));
+	else
+		answer_offline(a, reply_at(reply, AT_SEEN));
+}
+
+void presence_ask(struct answer *a)
+{
+	char key[KEY_MAX];
+	size_t len = key_presence(key, a->name, a->name_len);
+	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), RDS_STR("broker"),
+				 RDS_STR("boot"),  RDS_STR("since"),  RDS_STR("seen")};
+	if (rds_command(a->dc->redis, 6, argv, on_presence, a))
+		answer_unavailable(a);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a user is: the presence hash of Redis, read. */
+#ifndef DC_PRESENCE_H
+#define DC_PRESENCE_H
+
+#include "answer.h"
+#include "rds/rds.h"
+#include "wire/link.h"
+
+/* The login that holds a user. */
+struct holder {
+	struct link_name broker; /* borrowed from the reply; length 0: nobody */
+	uint64_t boot;
+	struct link_owner owner;
+};
+
+/* From broker, boot, conn and owner at `first` and after it in a reply. */
+struct holder holder_read(const struct redisReply *reply, size_t first);
+/* HMGET of these four for a->name; fn gets the reply. */
+RS_MUST_CHECK int presence_get_holder(struct answer *a, rds_reply_fn *fn);
+/* The verb PRESENCE: answers whether the user a->name is online, and where. */
+void presence_ask(struct answer *a);
+
+#endif

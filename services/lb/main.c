@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restante-lb, the Load Balancer: tells clients which broker to use. */
+#include "choose.h"
+#include "table.h"
+
+#include "app/daemon.h"
+#include "app/host.h"
+#include "app/hub.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "crypto/random.h"
+#include "net/tls.h"
+#include "net/udp.h"
+#include "session/balancer.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct lb_config {
+	struct daemon_config common;
+	struct addr listen_clients, advertise_clients, listen_brokers, advertise_brokers;
+	char key_file[CONFIG_TEXT_MAX];
+	int64_t redis_timeout_ms;
+};
+
+#define T struct lb_config
+static const struct setting settings[] = {
+	DAEMON_SETTINGS(T, "lb1", "127.0.0.1:7380"),
+	SETTING(T, listen_clients, SETTING_ADDR, "127.0.0.1:7300", "UDP address for clients"),
+	SETTING(T, advertise_clients, SETTING_ADDR, NULL, "address for clients, as others see it; empty: listen_clients, or this host's"),
+	SETTING(T, listen_brokers, SETTING_ADDR, "127.0.0.1:7301", "links of brokers (TCP)"),
+	SETTING(T, advertise_brokers, SETTING_ADDR, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
+	SETTING(T, key_file, SETTING_PATH, "lb.key", "X25519 key that clients pin, made at first start; FILE.pub gets the public part"),
+	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
+};
+#undef T
+
+struct lb {
+	struct ev_loop *loop;
+	const struct lb_config *config;
+	struct keypair key;
+	struct balancer balancer;
+	struct udp *udp;
+	struct tls_context *tls;
+	struct host_redis redis;
+	struct hub *hub;
+	struct registry *registry;
+	struct registry_watch *watch;
+	struct table table;
+	uint64_t no_broker; /* asks that could name none */
+	bool stopping;
+};
+
+/* ---- clients ---- */
+
+static void balancer_sends(void *ctx, const struct addr *to, const uint8_t *data, size_t len)
+{
+	struct lb *lb = ctx;
+	udp_send(lb->udp, to, data, len);
+}
+
+static void on_choose(void *ctx, const struct addr *from, const struct ask_payload *ask,
+		      struct answer_payload *out)
+{
+	(void)from;
+	struct lb *lb = ctx;
+	choose_brokers(&lb->table, ask, clock_mono_ms(), out);
+	lb->no_broker += out->count == 0;
+}
+
+static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+{
+	struct lb *lb = ctx;
+	balancer_recv(&lb->balancer, clock_mono_ms(), from, data, len);
+}
+
+/* ---- brokers ---- */
+
+static int on_known(void *ctx, struct hub_link *l)
+{
+	(void)ctx, (void)l; /* of use once it has said its load */
+	return RS_OK;
+}
+
+static int on_link_message(void *ctx, struct hub_link *l, const struct link_message *m,
+			   const uint8_t *data, size_t len)
+{
+	(void)data, (void)len;
+	struct lb *lb = ctx;
+	if (m->type != LINK_LOAD)
+		return RS_EINVAL;
+	table_on_load(&lb->table, l->id, l->boot, &m->load, clock_mono_ms());
+	return RS_OK;
+}
+
+static void on_link_gone(void *ctx, struct hub_link *l)
+{
+	struct lb *lb = ctx;
+	table_on_link_lost(&lb->table, l->id, l->boot, clock_mono_ms());
+}
+
+static void on_members(void *ctx, const struct member *members, size_t count, uint64_t redis_now_ms)
+{
+	struct lb *lb = ctx;
+	table_on_members(&lb->table, members, count, redis_now_ms, clock_mono_ms());
+}
+
+/* ---- start and stop ---- */
+
+static int check(const void *config, char *fault, size_t cap)
+{
+	const struct lb_config *c = config;
+	int err = host_check_advertised("advertise_clients", &c->advertise_clients, fault, cap);
+	if (!err)
+		err = host_check_advertised("advertise_brokers", &c->advertise_brokers, fault, cap);
+	return err ? err : host_check_password(&c->common, fault, cap);
+}
+
+static int fail_listen(int err, const char *setting, const struct addr *at, char *fault, size_t cap)
+{
+	char text[ADDR_TEXT_MAX];
+	snprintf(fault, cap, "%s %s: %s", setting, addr_format(at, text),
+		 err == RS_ESYS ? strerror(errno) : err_str(err));
+	return err;
+}
+
+static int open_clients(struct lb *lb, char *fault, size_t cap)
+{
+	static const struct udp_handler udp = {.on_datagram = on_datagram};
+	static const struct balancer_handler handler = {balancer_sends, on_choose};
+	struct balancer_config c = {.key = lb->key, .random = random_bytes};
+	balancer_init(&lb->balancer, &c, &handler, lb, clock_mono_ms());
+	explicit_bzero(&c, sizeof c);
+	int err = udp_open(&lb->udp, lb->loop, &lb->config->listen_clients, &udp, lb);
+	return err ? fail_listen(err, "listen_clients", &lb->config->listen_clients, fault, cap) : RS_OK;
+}
+
+static int open_links(struct lb *lb, uint64_t boot, char *fault, size_t cap)
+{
+	static const struct hub_handler handler = {on_known, on_link_message, on_link_gone};
+	struct hub_config c = {.local = lb->config->listen_brokers, .id = lb->config->common.id,
+			       .boot = boot, .tls = lb->tls};
+	int err = hub_new(&lb->hub, lb->loop, &c, &handler, lb);
+	return err ? fail_listen(err, "listen_brokers", &c.local, fault, cap) : RS_OK;
+}
+
+static int join(struct lb *lb, uint64_t boot)
+{
+	const struct lb_config *c = lb->config;
+	struct member self = {.boot = boot};
+	self.address = host_advertised(&c->advertise_clients, udp_local(lb->udp), &c->common.redis);
+	self.link = host_advertised(&c->advertise_brokers, hub_local(lb->hub), &c->common.redis);
+	memcpy(self.id, c->common.id, strlen(c->common.id) + 1);
+	memcpy(self.key, lb->key.pub, sizeof self.key);
+	int err = registry_join(&lb->registry, lb->loop, lb->redis.rds, "lb", &self);
+	return err ? err : registry_watch(&lb->watch, lb->loop, lb->redis.rds, "broker", on_members, lb);
+}
+
+static void lb_free(void *app)
+{
+	struct lb *lb = app;
+	registry_watch_free(lb->watch);
+	registry_free(lb->registry);
+	hub_free(lb->hub);
+	host_redis_close(&lb->redis);
+	udp_close(lb->udp);
+	balancer_deinit(&lb->balancer);
+	tls_context_free(lb->tls);
+	explicit_bzero(&lb->key, sizeof lb->key);
+	free(lb);
+}
+
+static int lb_start(struct ev_loop *loop, const void *config, const void *secret, size_t secret_len,
+		    void **app, char *fault, size_t cap)
+{
+	struct lb *lb = calloc(1, sizeof *lb);
+	uint64_t boot = daemon_boot();
+	char clients[ADDR_TEXT_MAX], brokers[ADDR_TEXT_MAX];
+	if (!lb)
+		return RS_ENOMEM;
+	lb->loop = loop;
+	lb->config = config;
+	int err = keyfile_load_or_create(lb->config->key_file, &lb->key, fault, cap);
+	if (!err)
+		err = keyfile_publish(lb->config->key_file, &lb->key, fault, cap);
+	if (!err && secret_len)
+		err = tls_context_new(&lb->tls, secret, secret_len);
+	if (!err)
+		err = open_clients(lb, fault, cap);
+	if (!err)
+		err = open_links(lb, boot, fault, cap);
+	if (!err)
+		err = host_redis_open(&lb->redis, loop, &lb->config->common,
+				      (uint32_t)lb->config->redis_timeout_ms, 0, NULL, lb, fault, cap);
+	if (!err)
+		err = join(lb, boot);
+	if (err) {
+		lb_free(lb);
+		return err;
+	}
+	struct addr udp = udp_local(lb->udp), tcp = hub_local(lb->hub);
+	log_info("listening", LOG_STR("clients", addr_format(&udp, clients)),
+		 LOG_STR("brokers", addr_format(&tcp, brokers)));
+	*app = lb;
+	return RS_OK;
+}
+
+static void on_left(void *ctx)
+{
+	struct lb *lb = ctx;
+	daemon_stopped(lb->loop);
+}
+
+static void lb_stop(void *app)
+{
+	struct lb *lb = app;
+	lb->stopping = true;
+	hub_stop(lb->hub);
+	registry_leave(lb->registry, on_left, lb);
+}
+
+static const char *not_ready(void *app)
+{
+	struct lb *lb = app;
+	if (lb->stopping)
+		return "stopping";
+	if (table_alive_count(&lb->table, clock_mono_ms()) == 0)
+		return "no broker is alive";
+	return NULL;
+}
+
+static void lb_metrics(void *app, struct metrics *m)
+{
+	struct lb *lb = app;
+	const struct balancer_stats *b = &lb->balancer.stats;
+	const struct udp_stats *u = udp_stats(lb->udp);
+	metrics_counter(m, "lb_asks_total", "asks that verified", b->asks);
+	metrics_counter(m, "lb_answers_total", "answers sent", b->answers);
+	metrics_counter(m, "lb_no_broker_total", "asks that could name no broker", lb->no_broker);
+	metrics_counter(m, "lb_cookies_sent_total", "cookies asked for under load", b->cookies_sent);
+	metrics_counter(m, "lb_cookies_bad_total", "wrong or old cookies", b->cookies_bad);
+	metrics_counter(m, "lb_bad_packets_total", "packets refused: malformed or not authentic", b->bad_packets);
+	metrics_counter(m, "lb_udp_received_total", "datagrams received", u->rx_packets);
+	metrics_counter(m, "lb_udp_sent_total", "datagrams sent", u->tx_packets);
+	metrics_counter(m, "lb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped);
+	metrics_gauge(m, "lb_links", "links with brokers", hub_stats(lb->hub)->links);
+	metrics_gauge(m, "lb_brokers_alive", "brokers that clients may be sent to",
+		      (double)table_alive_count(&lb->table, clock_mono_ms()));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon d = {
+		.prog = "restante-lb",
+		.summary = "load balancer: tells clients which broker to use",
+		.settings = settings,
+		.setting_count = sizeof settings / sizeof *settings,
+		.config_size = sizeof(struct lb_config),
+		.check = check,
+		.start = lb_start,
+		.stop = lb_stop,
+		.free = lb_free,
+		.not_ready = not_ready,
+		.metrics = lb_metrics,
+	};
+	return daemon_main(&d, argc, argv);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lease.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "delivery.h"
+#include "rds/keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PER_TICK = 500,      /* renewals in MB_TICK_MS: 5,000 a second */
+	RETRY_S = 5,
+	TOMBSTONE_MS = 24 * 3600 * 1000, /* how long "last seen" is known */
+};
+
+static uint32_t now_s(void) { return (uint32_t)(clock_mono_ms() / 1000); }
+
+static void queue_up(struct mb *m, struct user *u)
+{
+	list_remove(&u->node);
+	list_append(&m->users, &u->node);
+	u->renew_s = now_s() + (uint32_t)(m->config->lease_s / 2);
+}
+
+void lease_start(struct mb *m, struct user *u) { queue_up(m, u); }
+
+void lease_stop(struct mb *m, struct user *u)
+{
+	(void)m;
+	list_remove(&u->node);
+}
+
+/* What a renewal needs when it comes back: the user may be gone by then. */
+struct renewal {
+	struct mb *mb;
+	struct link_owner of;
+};
+
+static void on_renewed(void *ctx, int err, const struct redisReply *reply)
+{
+	struct renewal *r = ctx;
+	struct mb *m = r->mb;
+	int64_t waiting;
+	struct user *u = server_user(m->server, r->of.conn);
+	if (u && u->owner != r->of.owner)
+		u = NULL;
+	free(r);
+	if (!u)
+		return;
+	if (err || !reply_int(reply, &waiting)) {
+		m->counts.renew_failed++;
+		u->renew_s = now_s() + RETRY_S; /* the list is a little out of order now: no harm */
+		return;
+	}
+	if (waiting < 0) {
+		m->counts.fenced++;
+		server_close_session(m->server, u->conn, mb_time().mono_ms, CLOSE_SUPERSEDED);
+		mb_flush(m);
+		return;
+	}
+	m->counts.renewed++;
+	if (waiting > 0)
+		delivery_check(m, u, (uint32_t)waiting);
+}
+
+static int renew(struct mb *m, struct user *u)
+{
+	char presence[KEY_MAX], queue[KEY_MAX], address[ADDR_TEXT_MAX], boot[24], owner[24];
+	char conn[RDS_NUM_MAX], since[RDS_NUM_MAX], lease[RDS_NUM_MAX];
+	struct addr at = server_address(m->server, u->conn);
+	struct renewal *r = malloc(sizeof *r);
+	if (!r)
+		return RS_ENOMEM;
+	*r = (struct renewal){m, {u->conn, u->owner}};
+	size_t presence_len = key_presence(presence, u->name, u->name_len);
+	size_t queue_len = key_queue(queue, u->name, u->name_len);
+	snprintf(boot, sizeof boot, "%" PRIu64, m->boot);
+	snprintf(owner, sizeof owner, "%" PRIu64, u->owner);
+	struct rds_arg argv[] = {
+		RDS_MEM(presence, presence_len), RDS_MEM(queue, queue_len), RDS_STR(owner),
+		RDS_STR(m->config->common.id), RDS_STR(boot), rds_num(u->conn, conn),
+		RDS_STR(addr_format(&at, address)), rds_num((int64_t)u->since_s * 1000, since),
+		rds_num(m->config->lease_s * 1000, lease),
+	};
+	int err = rds_script(m->rds, SCRIPT_PRESENCE_RENEW, 2, 9, argv, on_renewed, r);
+	if (err)
+		free(r);
+	return err;
+}
+
+void lease_tick(struct mb *m)
+{
+	for (int i = 0; i < PER_TICK && !list_empty(&m->users); i++) {
+		struct user *u = LIST_ENTRY(m->users.next, struct user, node);
+		if (m->resync == 0 && u->renew_s > now_s())
+			return;
+		if (renew(m, u)) {
+			m->counts.renew_failed++;
+			return; /* Redis is away or busy: the next tick tries again */
+		}
+		queue_up(m, u);
+		if (m->resync > 0)
+			m->resync--;
+	}
+	if (list_empty(&m->users))
+		m->resync = 0;
+}
+
+void lease_resync(struct mb *m) { m->resync = m->user_count; }
+
+static void on_cleared(void *ctx, int err, const struct redisReply *reply)
+{
+	struct mb *m = ctx;
+	(void)reply;
+	if (err)
+		m->counts.clear_failed++;
+	else
+		m->counts.cleared++;
+}
+
+void lease_clear_name(struct mb *m, const char *name, size_t len, uint64_t owner)
+{
+	char presence[KEY_MAX], token[24], tombstone[RDS_NUM_MAX];
+	size_t presence_len = key_presence(presence, name, len);
+	snprintf(token, sizeof token, "%" PRIu64, owner);
+	struct rds_arg argv[] = {RDS_MEM(presence, presence_len), RDS_STR(token),
+				 rds_num(TOMBSTONE_MS, tombstone)};
+	if (rds_script(m->rds, SCRIPT_PRESENCE_CLEAR, 1, 3, argv, on_cleared, m))
+		m->counts.clear_failed++; /* the lease ends by itself */
+}

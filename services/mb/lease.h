@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Presence is a lease: the broker renews each user's in the background, at half
+ * its time, a few at a time. All leases are equally long, so the list of users
+ * in the order of their last renewal is also the order of the next. A renewal
+ * brings back how long the queue is: a message whose push was lost with a DC is
+ * found by it; after a DC came back all users are renewed ahead of time. */
+#ifndef MB_LEASE_H
+#define MB_LEASE_H
+
+#include "mb.h"
+
+void lease_start(struct mb *m, struct user *u);
+void lease_stop(struct mb *m, struct user *u);
+/* Each MB_TICK_MS: renews those that are due. */
+void lease_tick(struct mb *m);
+/* Renews everyone soon, at a bounded rate. */
+void lease_resync(struct mb *m);
+/* Takes presence out of Redis, if this owner still holds it. */
+void lease_clear_name(struct mb *m, const char *name, size_t len, uint64_t owner);
+
+#endif

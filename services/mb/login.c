@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "login.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "delivery.h"
+#include "lease.h"
+#include "rds/keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RETRY_MS = 2000 };
+
+/* A login under way; it outlives its session if the client goes away meanwhile. */
+struct login {
+	struct mb *mb;
+	uint32_t conn;
+	char address[ADDR_TEXT_MAX];
+	size_t name_len;
+	char name[NAME_MAX_BYTES];
+};
+
+static void end_login(struct login *l)
+{
+	l->mb->logins_pending--;
+	free(l);
+}
+
+static void refuse(struct login *l, enum close_code code, uint32_t retry_ms)
+{
+	struct mb *m = l->mb;
+	log_info("login refused", LOG_BYTES("user", l->name, l->name_len), LOG_STR("address", l->address),
+		 LOG_STR("why", close_code_text(code)));
+	if (server_reject(m->server, l->conn, mb_time().mono_ms, code, retry_ms))
+		log_debug("login refused, but the client has gone", LOG_INT("conn", l->conn));
+	end_login(l);
+	mb_flush(m);
+}
+
+static struct user *add_user(struct login *l, uint64_t owner)
+{
+	struct mb *m = l->mb;
+	struct user *u = malloc(sizeof *u + l->name_len);
+	if (!u)
+		return NULL;
+	*u = (struct user){.owner = owner, .conn = l->conn, .name_len = (uint8_t)l->name_len,
+			   .since_s = (uint32_t)(clock_wall_ms() / 1000)};
+	memcpy(u->name, l->name, l->name_len);
+	list_init(&u->node);
+	if (server_accept(m->server, l->conn, mb_time().mono_ms, owner, u)) {
+		free(u);
+		return NULL;
+	}
+	m->user_count++;
+	lease_start(m, u);
+	return u;
+}
+
+/* The claim took the user from another session: that one must hear of it. */
+static void kick_old(struct mb *m, const struct redisReply *reply)
+{
+	int64_t boot, conn, owner;
+	size_t len;
+	const char *broker = reply_str(reply_at(reply, 2), &len);
+	if (!broker || name_fault(broker, len) || !reply_int(reply_at(reply, 3), &boot) ||
+	    !reply_int(reply_at(reply, 4), &conn) || !reply_int(reply_at(reply, 5), &owner))
+		return;
+	struct link_message k = {.type = LINK_KICK};
+	k.kick = (struct link_kick){.boot = (uint64_t)boot, .of = {(uint32_t)conn, (uint64_t)owner},
+				    .broker = {broker, len}};
+	if (k.kick.boot == m->boot) {
+		login_kicked(m, &k.kick);
+		return;
+	}
+	m->counts.kicks_sent++;
+	peers_send_all(m->dcs, &k);
+}
+
+static void on_claimed(void *ctx, int err, const struct redisReply *reply)
+{
+	struct login *l = ctx;
+	struct mb *m = l->mb;
+	int64_t owner, waiting;
+	if (err || !reply_int(reply_at(reply, 0), &owner) || !reply_int(reply_at(reply, 1), &waiting)) {
+		m->counts.logins_unavailable++;
+		refuse(l, CLOSE_UNAVAILABLE, RETRY_MS);
+		return;
+	}
+	if (reply_count(reply) == 6)
+		kick_old(m, reply);
+	struct user *u = add_user(l, (uint64_t)owner);
+	if (!u) { /* the client went away in between: nobody is online */
+		lease_clear_name(m, l->name, l->name_len, (uint64_t)owner);
+		end_login(l);
+		return;
+	}
+	m->counts.logins_ok++;
+	log_debug("client logged in", LOG_BYTES("user", l->name, l->name_len),
+		  LOG_STR("address", l->address), LOG_INT("conn", l->conn), LOG_INT("waiting", waiting));
+	end_login(l);
+	if (waiting > 0)
+		delivery_fetch(m, u);
+	mb_flush(m);
+}
+
+static void claim(struct login *l)
+{
+	struct mb *m = l->mb;
+	char presence[KEY_MAX], queue[KEY_MAX], conn[RDS_NUM_MAX], lease[RDS_NUM_MAX], boot[24];
+	snprintf(boot, sizeof boot, "%" PRIu64, m->boot);
+	size_t presence_len = key_presence(presence, l->name, l->name_len);
+	size_t queue_len = key_queue(queue, l->name, l->name_len);
+	struct rds_arg argv[] = {
+		RDS_MEM(presence, presence_len), RDS_MEM(queue, queue_len), RDS_STR(m->config->common.id),
+		RDS_STR(boot), rds_num(l->conn, conn), RDS_STR(l->address),
+		rds_num(m->config->lease_s * 1000, lease),
+	};
+	if (rds_script(m->rds, SCRIPT_PRESENCE_CLAIM, 2, 7, argv, on_claimed, l)) {
+		m->counts.logins_unavailable++;
+		refuse(l, CLOSE_UNAVAILABLE, RETRY_MS);
+	}
+}
+
+static void on_verified(void *ctx, enum auth_result result)
+{
+	struct login *l = ctx;
+	struct mb_counts *counts = &l->mb->counts;
+	switch (result) {
+	case AUTH_GOOD:
+		claim(l);
+		break;
+	case AUTH_WRONG:
+		counts->logins_wrong++;
+		refuse(l, CLOSE_BAD_SESSION, 0);
+		break;
+	case AUTH_EXPIRED:
+		counts->logins_expired++;
+		refuse(l, CLOSE_EXPIRED, 0);
+		break;
+	case AUTH_UNAVAILABLE:
+		counts->logins_unavailable++;
+		refuse(l, CLOSE_UNAVAILABLE, RETRY_MS);
+		break;
+	}
+}
+
+void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const struct addr *from)
+{
+	bool full = m->logins_pending >= (uint32_t)m->config->logins_max ||
+		    m->user_count + m->logins_pending >= (uint32_t)m->config->capacity || m->stopping;
+	struct login *l = full ? NULL : malloc(sizeof *l);
+	if (!l) {
+		m->counts.logins_overloaded++;
+		if (server_reject(m->server, conn, mb_time().mono_ms, CLOSE_OVERLOADED, RETRY_MS))
+			log_debug("login refused, but the client has gone", LOG_INT("conn", conn));
+		return;
+	}
+	*l = (struct login){.mb = m, .conn = conn, .name_len = f->user_len};
+	memcpy(l->name, f->user, f->user_len);
+	addr_format(from, l->address);
+	m->logins_pending++;
+	if (m->auth->verify(m->auth, f->user, f->user_len, f->session, f->session_len, on_verified, l))
+		on_verified(l, AUTH_UNAVAILABLE);
+}
+
+void login_end(struct mb *m, struct user *u, enum close_code why)
+{
+	log_debug("client left", LOG_BYTES("user", u->name, u->name_len), LOG_INT("conn", u->conn),
+		  LOG_STR("why", close_code_text(why)));
+	if (why != CLOSE_SUPERSEDED)
+		lease_clear_name(m, u->name, u->name_len, u->owner);
+	delivery_free(m, u);
+	lease_stop(m, u);
+	m->user_count--;
+	free(u);
+}
+
+void login_kicked(struct mb *m, const struct link_kick *k)
+{
+	struct user *u = server_user(m->server, k->of.conn);
+	if (k->boot != m->boot || !u || u->owner != k->of.owner)
+		return;
+	m->counts.kicks_obeyed++;
+	server_close_session(m->server, k->of.conn, mb_time().mono_ms, CLOSE_SUPERSEDED);
+	mb_flush(m);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* restante-mb, the Message Broker: holds the clients' sessions. */
+#include "mb.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "crypto/random.h"
+#include "delivery.h"
+#include "lease.h"
+#include "login.h"
+#include "net/tls.h"
+#include "report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define T struct mb_config
+static const struct setting settings[] = {
+	DAEMON_SETTINGS(T, "mb1", "127.0.0.1:7280"),
+	SETTING(T, listen_clients, SETTING_ADDR, "127.0.0.1:7200", "UDP address for clients"),
+	SETTING(T, advertise_clients, SETTING_ADDR, NULL, "address that clients are told; empty: listen_clients, or this host's"),
+	SETTING(T, key_file, SETTING_PATH, "mb.key", "X25519 key of this broker, made at first start; FILE.pub gets the public part"),
+	SETTING(T, zone, SETTING_TEXT, "", "zone or ISP this broker is in"),
+	SETTING_RANGE(T, heartbeat_s, "30", 1, 3600, "heartbeat interval of clients, seconds"),
+	SETTING_RANGE(T, lease_s, "300", 4, 86400, "presence lease, seconds; renewed at half of it"),
+	SETTING_RANGE(T, capacity, "1000000", 1, 4000000, "sessions this broker takes"),
+	SETTING_RANGE(T, logins_max, "512", 1, 65536, "logins that may be under way at a time"),
+	SETTING_RANGE(T, redis_timeout_ms, "5000", 100, 60000, "deadline of a Redis command, milliseconds"),
+	SETTING_RANGE(T, redis_max_in_flight, "4096", 16, 1000000, "Redis commands in flight"),
+};
+#undef T
+
+struct mb_time mb_time(void) { return (struct mb_time){clock_mono_ms(), clock_wall_ms()}; }
+
+static void arm_engine_timer(struct mb *m, uint64_t now_ms)
+{
+	uint64_t at = server_deadline(m->server);
+	ev_timer_stop(m->loop, &m->engine_timer);
+	ev_timer_set(&m->engine_timer, at > now_ms ? (double)(at - now_ms) / 1000.0 : 0.0, 0.0);
+	ev_timer_start(m->loop, &m->engine_timer);
+}
+
+void mb_flush(struct mb *m)
+{
+	struct mb_time t = mb_time();
+	delivery_flush(m);
+	server_flush(m->server, t.mono_ms, t.wall_ms);
+	udp_flush(m->udp);
+	arm_engine_timer(m, t.mono_ms);
+}
+
+/* ---- the engine's events ---- */
+
+static void engine_sends(void *ctx, const struct addr *to, const uint8_t *data, size_t len)
+{
+	struct mb *m = ctx;
+	udp_send(m->udp, to, data, len);
+}
+
+static void on_login(void *ctx, uint32_t conn, const struct frame_login *f, const struct addr *from)
+{
+	login_begin(ctx, conn, f, from);
+}
+
+static void on_acked(void *ctx, uint32_t conn, void *user, const struct outbox_done *done)
+{
+	(void)conn;
+	delivery_acked(ctx, user, done);
+}
+
+static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
+{
+	(void)conn;
+	login_end(ctx, user, why);
+}
+
+static void on_engine_timer(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop, (void)events;
+	struct mb *m = w->data;
+	struct mb_time t = mb_time();
+	server_tick(m->server, t.mono_ms, t.wall_ms);
+	mb_flush(m);
+}
+
+/* ---- datagrams ---- */
+
+static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+{
+	struct mb *m = ctx;
+	struct mb_time t = mb_time();
+	server_recv(m->server, t.mono_ms, t.wall_ms, from, data, len);
+}
+
+static void on_batch_end(void *ctx) { mb_flush(ctx); }
+
+/* ---- links ---- */
+
+static void on_dc_up(void *ctx, size_t peer)
+{
+	(void)peer;
+	struct mb *m = ctx;
+	lease_resync(m); /* pushes may have been lost while it was away */
+	delivery_tick(m);
+}
+
+static int on_dc_message(void *ctx, size_t peer, const struct link_message *msg)
+{
+	(void)peer;
+	struct mb *m = ctx;
+	switch (msg->type) {
+	case LINK_BATCH:
+	case LINK_ACKED:
+	case LINK_PUSH:
+	case LINK_NUDGE:
+		delivery_on_message(m, msg);
+		break;
+	case LINK_KICK:
+		login_kicked(m, &msg->kick);
+		break;
+	default:
+		return RS_EINVAL;
+	}
+	return RS_OK;
+}
+
+static void on_dc_down(void *ctx, size_t peer)
+{
+	struct mb *m = ctx;
+	delivery_dc_down(m, peer);
+	delivery_tick(m);
+}
+
+static void on_lb_up(void *ctx, size_t peer)
+{
+	(void)peer;
+	report_load(ctx);
+}
+
+static int on_lb_message(void *ctx, size_t peer, const struct link_message *msg)
+{
+	(void)ctx, (void)peer, (void)msg;
+	return RS_EINVAL; /* a balancer has nothing to say */
+}
+
+static void on_lb_down(void *ctx, size_t peer) { (void)ctx, (void)peer; }
+
+/* ---- ticks, start and stop ---- */
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop, (void)events;
+	struct mb *m = w->data;
+	lease_tick(m);
+	if (++m->ticks % 5 == 0)
+		delivery_tick(m);
+	if (m->ticks % 10 == 0)
+		report_load(m);
+	mb_flush(m);
+}
+
+static int open_socket(struct mb *m, char *fault, size_t cap)
+{
+	static const struct udp_handler handler = {on_datagram, on_batch_end};
+	char text[ADDR_TEXT_MAX];
+	const struct addr *local = &m->config->listen_clients;
+	if (udp_open(&m->udp, m->loop, local, &handler, m)) {
+		snprintf(fault, cap, "listen_clients %s: %s", addr_format(local, text), strerror(errno));
+		return RS_ESYS;
+	}
+	m->advertised = host_advertised(&m->config->advertise_clients, udp_local(m->udp),
+					&m->config->common.redis);
+	return RS_OK;
+}
+
+static int open_engine(struct mb *m)
+{
+	static const struct server_handler handler = {engine_sends, on_login, on_acked, on_gone};
+	struct server_config c = {
+		.key = m->key, .boot = m->boot, .heartbeat_s = (uint16_t)m->config->heartbeat_s,
+		.sessions_max = (uint32_t)m->config->capacity + SERVER_HALF_OPEN_MAX,
+		.cookie_above = SERVER_HALF_OPEN_MAX / 4, .random = random_bytes,
+	};
+	int err = server_new(&m->server, &c, &handler, m, clock_mono_ms());
+	explicit_bzero(&c, sizeof c);
+	return err;
+}
+
+static int open_redis(struct mb *m, char *fault, size_t cap)
+{
+	const struct mb_config *c = m->config;
+	int err = host_redis_open(&m->redis, m->loop, &c->common, (uint32_t)c->redis_timeout_ms,
+				  (uint32_t)c->redis_max_in_flight, NULL, m, fault, cap);
+	m->rds = m->redis.rds;
+	return err ? err : auth_redis_new(&m->auth, m->rds);
+}
+
+static int open_links(struct mb *m)
+{
+	static const struct peers_handler dc = {on_dc_up, on_dc_message, on_dc_down};
+	static const struct peers_handler lb = {on_lb_up, on_lb_message, on_lb_down};
+	const char *id = m->config->common.id;
+	int err = peers_new(&m->dcs, m->loop, m->rds, "dc", m->tls, id, m->boot, &dc, m);
+	if (!err)
+		err = peers_new(&m->lbs, m->loop, m->rds, "lb", m->tls, id, m->boot, &lb, m);
+	return err ? err : report_start(m);
+}
+
+static void start_timers(struct mb *m)
+{
+	ev_init(&m->engine_timer, on_engine_timer);
+	m->engine_timer.data = m;
+	arm_engine_timer(m, clock_mono_ms());
+	ev_timer_init(&m->tick, on_tick, MB_TICK_MS / 1000.0, MB_TICK_MS / 1000.0);
+	m->tick.data = m;
+	ev_timer_start(m->loop, &m->tick);
+}
+
+static void mb_free(void *app)
+{
+	struct mb *m = app;
+	ev_timer_stop(m->loop, &m->engine_timer);
+	ev_timer_stop(m->loop, &m->tick);
+	registry_watch_free(m->watch);
+	registry_free(m->registry);
+	peers_free(m->dcs);
+	peers_free(m->lbs);
+	host_redis_close(&m->redis); /* answers what is outstanding: the rest must still be there */
+	while (!list_empty(&m->users)) {
+		struct user *u = LIST_ENTRY(m->users.next, struct user, node);
+		delivery_free(m, u);
+		lease_stop(m, u);
+		free(u);
+	}
+	if (m->auth)
+		m->auth->free(m->auth);
+	server_free(m->server);
+	udp_close(m->udp);
+	tls_context_free(m->tls);
+	explicit_bzero(&m->key, sizeof m->key);
+	free(m);
+}
+
+static int check(const void *config, char *fault, size_t cap)
+{
+	const struct mb_config *c = config;
+	int err = host_check_advertised("advertise_clients", &c->advertise_clients, fault, cap);
+	return err ? err : host_check_password(&c->common, fault, cap);
+}
+
+static int mb_start(struct ev_loop *loop, const void *config, const void *secret, size_t secret_len,
+		    void **app, char *fault, size_t cap)
+{
+	struct mb *m = calloc(1, sizeof *m);
+	char local[ADDR_TEXT_MAX], http[ADDR_TEXT_MAX];
+	if (!m)
+		return RS_ENOMEM;
+	m->loop = loop;
+	m->config = config;
+	m->boot = daemon_boot();
+	list_init(&m->users);
+	list_init(&m->deliveries);
+	list_init(&m->ack_ready);
+	int err = keyfile_load_or_create(m->config->key_file, &m->key, fault, cap);
+	if (!err)
+		err = keyfile_publish(m->config->key_file, &m->key, fault, cap);
+	if (!err)
+		err = open_socket(m, fault, cap);
+	if (!err)
+		err = open_engine(m);
+	if (!err && secret_len)
+		err = tls_context_new(&m->tls, secret, secret_len);
+	if (!err)
+		err = open_redis(m, fault, cap);
+	if (!err)
+		err = open_links(m);
+	if (err) {
+		mb_free(m);
+		return err;
+	}
+	start_timers(m);
+	struct addr bound = udp_local(m->udp);
+	log_info("listening", LOG_STR("clients", addr_format(&bound, local)),
+		 LOG_STR("http", addr_format(&m->config->common.listen_http, http)));
+	*app = m;
+	return RS_OK;
+}
+
+static void close_one(void *ctx, uint32_t conn, void *user)
+{
+	(void)user;
+	struct mb *m = ctx;
+	server_close_session(m->server, conn, mb_time().mono_ms, CLOSE_SHUTDOWN);
+}
+
+static void on_left(void *ctx)
+{
+	struct mb *m = ctx;
+	daemon_stopped(m->loop);
+}
+
+/* First out of the registry, so that nobody is sent here any more; then every
+ * client is told, and its presence cleared. */
+static void mb_stop(void *app)
+{
+	struct mb *m = app;
+	m->stopping = true;
+	report_load(m);
+	server_each(m->server, close_one, m);
+	mb_flush(m);
+	registry_leave(m->registry, on_left, m);
+}
+
+static const char *not_ready(void *app)
+{
+	struct mb *m = app;
+	if (m->stopping)
+		return "stopping";
+	if (!rds_is_up(m->rds))
+		return "Redis is not connected";
+	if (peers_up_count(m->dcs) == 0)
+		return "no link to a DC";
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon d = {
+		.prog = "restante-mb",
+		.summary = "message broker: holds the clients' UDP sessions and delivers to them",
+		.settings = settings,
+		.setting_count = sizeof settings / sizeof *settings,
+		.config_size = sizeof(struct mb_config),
+		.check = check,
+		.start = mb_start,
+		.stop = mb_stop,
+		.free = mb_free,
+		.not_ready = not_ready,
+		.metrics = report_metrics,
+	};
+	return daemon_main(&d, argc, argv);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of a broker share: the engine with its sessions, the socket,
+ * Redis, the links to DCs and balancers. Each part is one file and one noun:
+ * login, lease, delivery, report, auth. */
+#ifndef MB_MB_H
+#define MB_MB_H
+
+#include "app/host.h"
+#include "app/peers.h"
+#include "app/registry.h"
+#include "auth.h"
+#include "base/list.h"
+#include "net/udp.h"
+#include "session/server.h"
+
+#include <ev.h>
+
+struct mb_config {
+	struct daemon_config common;
+	struct addr listen_clients, advertise_clients;
+	char key_file[CONFIG_TEXT_MAX];
+	char zone[CONFIG_TEXT_MAX];
+	int64_t heartbeat_s, lease_s, capacity, logins_max, redis_timeout_ms, redis_max_in_flight;
+};
+
+struct mb_counts {
+	uint64_t logins_ok, logins_wrong, logins_expired, logins_unavailable, logins_overloaded;
+	uint64_t kicks_sent, kicks_obeyed, fenced, renewed, renew_failed, cleared, clear_failed;
+	uint64_t fetches, fetched, fetch_unavailable, pushes, push_gaps, push_stale, not_stored_dropped;
+	uint64_t acks_sent, ack_unavailable, damaged_records;
+};
+
+struct mb {
+	struct ev_loop *loop;
+	const struct mb_config *config;
+	struct addr advertised;
+	uint64_t boot;
+	struct keypair key;
+	struct server *server;
+	struct udp *udp;
+	struct host_redis redis;
+	struct rds *rds;                /* that of redis */
+	struct tls_context *tls;
+	struct peers *dcs, *lbs;
+	struct registry *registry;
+	struct registry_watch *watch;   /* of the other brokers: the fallback list */
+	struct auth *auth;
+	struct list users;              /* by next lease renewal: the first is due first */
+	struct list deliveries;         /* users with something under way */
+	struct list ack_ready;          /* deliveries whose acknowledgements go out at batch end */
+	uint32_t user_count, logins_pending;
+	uint32_t resync;                /* users at the head of the list to renew ahead of time */
+	bool stopping;
+	ev_timer engine_timer;          /* at server_deadline() */
+	ev_timer tick;                  /* MB_TICK_MS: renewals, retries, load */
+	unsigned ticks;
+	struct mb_counts counts;
+};
+
+#define MB_TICK_MS 100
+
+struct delivery;
+
+/* A user who is online here. Kept small: there may be a million. */
+struct user {
+	struct list node;               /* in mb.users */
+	struct delivery *delivery;      /* NULL while nothing is under way */
+	uint64_t owner;                 /* the fence of this login */
+	uint32_t conn;
+	uint32_t since_s, renew_s;      /* since 1970; monotonic */
+	uint8_t name_len;
+	char name[];                    /* not NUL-terminated */
+};
+
+/* Time for the engine: monotonic and wall, in ms. */
+struct mb_time {
+	uint64_t mono_ms, wall_ms;
+};
+struct mb_time mb_time(void);
+/* Sends what the engine has collected and sets its timer anew; after anything
+ * that may have given it work outside a batch of datagrams. */
+void mb_flush(struct mb *m);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report.h"
+
+#include <string.h>
+
+static struct member describe(const struct mb *m)
+{
+	struct member self = {.boot = m->boot, .address = m->advertised,
+			      .sessions = m->user_count, .capacity = (uint32_t)m->config->capacity,
+			      .draining = m->stopping};
+	memcpy(self.id, m->config->common.id, strlen(m->config->common.id) + 1);
+	memcpy(self.zone, m->config->zone, strnlen(m->config->zone, NAME_MAX_BYTES));
+	memcpy(self.key, m->key.pub, sizeof self.key);
+	return self;
+}
+
+/* Clients get the names of the others, for when no balancer answers. */
+static void on_brokers(void *ctx, const struct member *members, size_t count, uint64_t redis_now_ms)
+{
+	(void)redis_now_ms;
+	struct mb *m = ctx;
+	struct frame_brokers list = {0};
+	for (size_t i = 0; i < count && list.count < ANSWER_BROKERS_MAX; i++) {
+		const struct member *b = &members[i];
+		if (!b->alive || b->draining || b->boot == m->boot)
+			continue;
+		list.at[list.count].address = b->address;
+		memcpy(list.at[list.count++].key, b->key, sizeof b->key);
+	}
+	server_set_fallback(m->server, &list);
+}
+
+int report_start(struct mb *m)
+{
+	struct member self = describe(m);
+	int err = registry_join(&m->registry, m->loop, m->rds, "broker", &self);
+	return err ? err : registry_watch(&m->watch, m->loop, m->rds, "broker", on_brokers, m);
+}
+
+void report_load(struct mb *m)
+{
+	struct member self = describe(m);
+	registry_update(m->registry, &self);
+	struct link_message msg = {.type = LINK_LOAD};
+	msg.load = (struct link_load){
+		.sessions = self.sessions, .capacity = self.capacity, .draining = self.draining,
+		.address = self.address, .key = self.key, .zone = {self.zone, strlen(self.zone)},
+	};
+	peers_send_all(m->lbs, &msg);
+}
+
+struct counter {
+	const char *name, *help;
+	uint64_t value;
+};
+
+static void put_all(struct metrics *out, const struct counter *c, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		metrics_counter(out, c[i].name, c[i].help, c[i].value);
+}
+
+static void engine_metrics(const struct server_stats *s, struct metrics *out)
+{
+	const struct counter c[] = {
+		{"mb_handshakes_total", "handshakes answered", s->handshakes},
+		{"mb_handshakes_bad_total", "INIT packets that did not verify", s->handshakes_bad},
+		{"mb_cookies_sent_total", "cookies asked for under load", s->cookies_sent},
+		{"mb_cookies_bad_total", "wrong or old cookies", s->cookies_bad},
+		{"mb_half_open_evicted_total", "handshakes that lost their place to newer ones", s->half_open_evicted},
+		{"mb_refused_full_total", "handshakes refused because all sessions are in use", s->refused_full},
+		{"mb_heartbeats_total", "heartbeats answered", s->heartbeats},
+		{"mb_data_in_total", "DATA packets accepted", s->data_in},
+		{"mb_data_out_total", "DATA packets sent", s->data_out},
+		{"mb_bad_packets_total", "packets refused: malformed or not authentic", s->bad_packets},
+		{"mb_replays_total", "packets refused: received before or too old", s->replays},
+		{"mb_resets_sent_total", "resets for unknown sessions", s->resets_sent},
+		{"mb_resets_suppressed_total", "resets over the rate limit", s->resets_suppressed},
+		{"mb_timeouts_total", "sessions ended by silence", s->timeouts},
+		{"mb_login_timeouts_total", "logins that could not be decided in time", s->login_timeouts},
+		{"mb_stalls_total", "deliveries that gave up until a sign of life", s->stalls},
+		{"mb_moved_total", "changes of a client's address", s->moved},
+		{"mb_path_bad_total", "wrong answers to a path challenge", s->path_bad},
+		{"mb_messages_pushed_total", "messages handed to sessions", s->pushed},
+		{"mb_messages_acked_total", "messages that clients have taken", s->acked},
+		{"mb_messages_voided_total", "messages that expired on the way", s->voided},
+	};
+	put_all(out, c, sizeof c / sizeof *c);
+	metrics_gauge(out, "mb_sessions", "sessions in any state", s->sessions);
+	metrics_gauge(out, "mb_half_open", "handshakes under way", s->half_open);
+	metrics_gauge(out, "mb_online", "clients logged in", s->online);
+}
+
+static void broker_metrics(const struct mb *m, struct metrics *out)
+{
+	const struct mb_counts *n = &m->counts;
+	const struct counter c[] = {
+		{"mb_logins_total", "logins accepted", n->logins_ok},
+		{"mb_logins_wrong_total", "logins refused: session id unknown or of another user", n->logins_wrong},
+		{"mb_logins_expired_total", "logins refused: session id expired", n->logins_expired},
+		{"mb_logins_unavailable_total", "logins refused: could not be checked", n->logins_unavailable},
+		{"mb_logins_overloaded_total", "logins refused: too many at a time, or full", n->logins_overloaded},
+		{"mb_kicks_sent_total", "users taken over from another broker", n->kicks_sent},
+		{"mb_kicks_obeyed_total", "sessions ended because the user logged in elsewhere", n->kicks_obeyed},
+		{"mb_fenced_total", "sessions ended because Redis refused their owner token", n->fenced},
+		{"mb_leases_renewed_total", "presence leases renewed", n->renewed},
+		{"mb_leases_failed_total", "renewals that failed and are tried again", n->renew_failed},
+		{"mb_presence_cleared_total", "users taken out of presence", n->cleared},
+		{"mb_presence_clear_failed_total", "presence left to expire by itself", n->clear_failed},
+		{"mb_fetches_total", "pages of queues asked for", n->fetches},
+		{"mb_fetched_total", "messages fetched from queues", n->fetched},
+		{"mb_fetch_unavailable_total", "fetches that a DC could not serve", n->fetch_unavailable},
+		{"mb_pushes_total", "messages pushed by DCs", n->pushes},
+		{"mb_push_gaps_total", "pushes that did not follow on and were fetched instead", n->push_gaps},
+		{"mb_push_stale_total", "messages of DCs for sessions that are gone", n->push_stale},
+		{"mb_not_stored_dropped_total", "unstored messages dropped for lack of room", n->not_stored_dropped},
+		{"mb_acks_sent_total", "acknowledgements reported to DCs", n->acks_sent},
+		{"mb_ack_unavailable_total", "reports that a DC could not take", n->ack_unavailable},
+		{"mb_damaged_records_total", "records that could not be read", n->damaged_records},
+	};
+	put_all(out, c, sizeof c / sizeof *c);
+	metrics_gauge(out, "mb_logins_pending", "logins under way", m->logins_pending);
+	metrics_gauge(out, "mb_links_dc", "links to DCs that are up", (double)peers_up_count(m->dcs));
+	metrics_gauge(out, "mb_links_lb", "links to balancers that are up", (double)peers_up_count(m->lbs));
+}
+
+void report_metrics(void *app, struct metrics *out)
+{
+	struct mb *m = app;
+	const struct udp_stats *u = udp_stats(m->udp);
+	const struct rds_stats *r = rds_stats(m->rds);
+	const struct counter c[] = {
+		{"mb_udp_received_total", "datagrams received", u->rx_packets},
+		{"mb_udp_received_bytes_total", "bytes of datagrams received", u->rx_bytes},
+		{"mb_udp_oversize_total", "datagrams too long to be ours", u->rx_oversize},
+		{"mb_udp_sent_total", "datagrams sent", u->tx_packets},
+		{"mb_udp_sent_bytes_total", "bytes of datagrams sent", u->tx_bytes},
+		{"mb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped},
+		{"redis_requests_total", "requests to Redis", r->requests},
+		{"redis_errors_total", "requests that Redis refused", r->errors},
+		{"redis_timeouts_total", "requests without an answer in time", r->timeouts},
+		{"redis_refused_total", "requests not sent: Redis away or too many in flight", r->refused},
+		{"redis_reconnects_total", "connections to Redis that were lost", r->reconnects},
+	};
+	engine_metrics(server_stats(m->server), out);
+	broker_metrics(m, out);
+	put_all(out, c, sizeof c / sizeof *c);
+	metrics_gauge(out, "redis_in_flight", "requests that wait for Redis", r->in_flight);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a broker says of itself: its load to the balancers and to Redis, its
+ * counters to /metrics; and what it tells clients of the other brokers. */
+#ifndef MB_REPORT_H
+#define MB_REPORT_H
+
+#include "mb.h"
+
+RS_MUST_CHECK int report_start(struct mb *m);
+/* Once a second, when a balancer connects, and when the broker stops. */
+void report_load(struct mb *m);
+void report_metrics(void *app, struct metrics *out);
+
+#endif

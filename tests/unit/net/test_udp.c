@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/udp.h"
+
+#include "support/net_support.h"
+
+#include <criterion/criterion.h>
+#include <ev.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MANY = 1000, DEADLINE_MS = 5000 };
+
+/* One end: echoes, or notes which numbered datagrams came. */
+struct end {
+	struct udp *udp;
+	bool echoes, close_at_once;
+	unsigned got, batches;
+	bool seen[MANY];
+	struct addr from;
+	size_t last_len;
+};
+
+static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+{
+	struct end *e = ctx;
+	e->got++;
+	e->from = *from;
+	e->last_len = len;
+	if (e->echoes)
+		udp_send(e->udp, from, data, len);
+	unsigned n;
+	if (len >= sizeof n) {
+		memcpy(&n, data, sizeof n);
+		if (n < MANY)
+			e->seen[n] = true;
+	}
+	if (e->close_at_once) {
+		udp_close(e->udp);
+		e->udp = NULL;
+	}
+}
+
+static void on_batch_end(void *ctx) { ((struct end *)ctx)->batches++; }
+
+static const struct udp_handler handler = {.on_datagram = on_datagram, .on_batch_end = on_batch_end};
+
+static struct addr parse(const char *text)
+{
+	struct addr a;
+	cr_assert_eq(addr_parse(text, &a), RS_OK);
+	return a;
+}
+
+static struct addr open_end(struct end *e, struct ev_loop *loop, const char *local)
+{
+	struct addr a = parse(local);
+	cr_assert_eq(udp_open(&e->udp, loop, &a, &handler, e), RS_OK);
+	a = udp_local(e->udp);
+	cr_assert_neq(addr_port(&a), 0);
+	return a;
+}
+
+static bool got_all(void *ctx)
+{
+	const struct end *e = ctx;
+	for (unsigned i = 0; i < MANY; i++)
+		if (!e->seen[i])
+			return false;
+	return true;
+}
+
+static bool got_one(void *ctx) { return ((struct end *)ctx)->got > 0; }
+
+static bool counted_oversize(void *ctx)
+{
+	return udp_stats(((struct end *)ctx)->udp)->rx_oversize > 0;
+}
+
+Test(udp, a_thousand_datagrams_come_back)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {.echoes = true};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	for (unsigned i = 0; i < MANY; i++)
+		udp_send(a.udp, &to, &i, sizeof i);
+	udp_flush(a.udp);
+	cr_assert(net_run_until(loop, got_all, &a, DEADLINE_MS));
+	const struct udp_stats *sa = udp_stats(a.udp), *sb = udp_stats(b.udp);
+	cr_assert_eq(sa->tx_packets, MANY);
+	cr_assert_eq(sa->tx_bytes, MANY * sizeof(unsigned));
+	cr_assert_eq(sb->rx_packets, MANY);
+	cr_assert_eq(sb->tx_packets, MANY);
+	cr_assert_eq(sa->rx_bytes, MANY * sizeof(unsigned));
+	cr_assert_eq(sa->tx_dropped + sb->tx_dropped + sb->rx_oversize, 0);
+	cr_assert_lt(b.batches, MANY / 8, "%u batches: not received in batches", b.batches);
+	struct addr local = udp_local(b.udp);
+	cr_assert(addr_equal(&a.from, &local));
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, what_is_queued_leaves_at_the_end_of_the_turn_without_a_flush)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {0};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	udp_send(a.udp, &to, "x", 1);
+	cr_assert_eq(udp_stats(a.udp)->tx_packets, 0);
+	cr_assert(net_run_until(loop, got_one, &b, DEADLINE_MS));
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, over_ipv6)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {.echoes = true};
+	open_end(&a, loop, "[::1]:0");
+	struct addr to = open_end(&b, loop, "[::1]:0");
+	for (unsigned i = 0; i < MANY; i++)
+		udp_send(a.udp, &to, &i, sizeof i);
+	cr_assert(net_run_until(loop, got_all, &a, DEADLINE_MS));
+	cr_assert_not(addr_is_v4(&a.from));
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, the_any_address_of_ipv6_serves_both)
+{
+	static const char *const from[] = {"127.0.0.1:0", "[::1]:0"};
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	for (int i = 0; i < 2; i++) {
+		struct end a = {0}, b = {.echoes = true};
+		struct addr local = open_end(&a, loop, from[i]);
+		struct addr any = open_end(&b, loop, "[::]:0"), to = local;
+		memcpy(to.port, any.port, 2);
+		udp_send(a.udp, &to, "hello", 5);
+		cr_assert(net_run_until(loop, got_one, &a, DEADLINE_MS), "%s", from[i]);
+		cr_assert(addr_equal(&b.from, &local));
+		cr_assert(addr_equal(&a.from, &to));
+		udp_close(a.udp);
+		udp_close(b.udp);
+	}
+	ev_loop_destroy(loop);
+}
+
+Test(udp, the_largest_passes_and_the_oversize_is_counted)
+{
+	static uint8_t large[UDP_DATAGRAM_MAX + 1];
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {0};
+	struct sockaddr_storage ss;
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	udp_send(a.udp, &to, large, sizeof large);
+	cr_assert_eq(udp_stats(a.udp)->tx_dropped, 1);
+
+	int raw = socket(AF_INET, SOCK_DGRAM, 0);
+	socklen_t len = addr_to_sockaddr(&to, &ss);
+	cr_assert_eq(sendto(raw, large, sizeof large, 0, (struct sockaddr *)&ss, len), sizeof large);
+	cr_assert(net_run_until(loop, counted_oversize, &b, DEADLINE_MS));
+	cr_assert_eq(b.got, 0);
+
+	udp_send(a.udp, &to, large, UDP_DATAGRAM_MAX);
+	cr_assert(net_run_until(loop, got_one, &b, DEADLINE_MS));
+	cr_assert_eq(b.last_len, UDP_DATAGRAM_MAX);
+	close(raw);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, an_empty_datagram_is_a_datagram)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {0};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	udp_send(a.udp, &to, NULL, 0);
+	cr_assert(net_run_until(loop, got_one, &b, DEADLINE_MS));
+	cr_assert_eq(b.last_len, 0);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, what_cannot_be_sent_is_dropped_alone)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {0};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0"), port_zero = to, v6 = parse("[::1]:9");
+	memset(port_zero.port, 0, 2);
+	udp_send(a.udp, &port_zero, "x", 1); /* the kernel refuses it */
+	udp_send(a.udp, &v6, "x", 1);        /* not from this socket */
+	udp_send(a.udp, &to, "y", 1);
+	cr_assert(net_run_until(loop, got_one, &b, DEADLINE_MS));
+	cr_assert_eq(udp_stats(a.udp)->tx_dropped, 2);
+	cr_assert_eq(udp_stats(a.udp)->tx_packets, 1);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, may_be_closed_from_inside_its_callback)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {.close_at_once = true, .echoes = true};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	for (unsigned i = 0; i < 10; i++)
+		udp_send(a.udp, &to, &i, sizeof i);
+	cr_assert(net_run_until(loop, got_one, &a, DEADLINE_MS), "the echo is sent before it closes");
+	cr_assert_eq(b.got, 1);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+Test(udp, a_port_that_is_taken_is_refused)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0};
+	struct addr local = open_end(&a, loop, "127.0.0.1:0");
+	struct udp *second = NULL;
+	cr_assert_eq(udp_open(&second, loop, &local, &handler, &a), RS_ESYS);
+	cr_assert_null(second);
+	udp_close(a.udp);
+	ev_loop_destroy(loop);
+}

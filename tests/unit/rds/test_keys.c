@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rds/keys.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(keys, names)
+{
+	char k[KEY_MAX];
+	cr_assert_eq(key_queue(k, "alice-and-more", 5), strlen("rs:{alice}:queue"));
+	cr_assert_str_eq(k, "rs:{alice}:queue");
+	key_presence(k, "zo\xc3\xab", 4);
+	cr_assert_str_eq(k, "rs:{zo\xc3\xab}:presence");
+	key_once(k, "alice", 5, "chat", 4, "order-17", 8);
+	cr_assert_str_eq(k, "rs:{alice}:once:chat:order-17");
+	key_app(k, "chat", 4);
+	cr_assert_str_eq(k, "rs:app:chat");
+	key_member(k, "broker", "mb1");
+	cr_assert_str_eq(k, "rs:broker:mb1");
+	key_members(k, "broker");
+	cr_assert_str_eq(k, "rs:brokers");
+}
+
+Test(keys, session_key_holds_only_the_hash)
+{
+	char k[KEY_MAX];
+	cr_assert_eq(key_session(k, "test", 4), 11 + 64);
+	cr_assert_str_eq(k, "rs:session:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
+}
+
+Test(keys, longest_names_fit)
+{
+	char k[KEY_MAX], name[64];
+	memset(name, 'n', sizeof name);
+	cr_assert_eq(key_once(k, name, 64, name, 64, name, 64), 4 + 64 + 7 + 64 + 1 + 64);
+	cr_assert_eq(strlen(k), 204);
+}
+
+Test(keys, what_does_not_fit_is_no_key_rather_than_half_of_one)
+{
+	char k[KEY_MAX], name[KEY_MAX];
+	memset(name, 'n', sizeof name);
+	cr_assert_eq(key_queue(k, name, sizeof name), 0);
+	cr_assert_str_eq(k, "");
+	cr_assert_eq(key_app(k, name, KEY_MAX - 1 - strlen("rs:app:")), KEY_MAX - 1);
+	cr_assert_eq(key_app(k, name, KEY_MAX - strlen("rs:app:")), 0);
+}
