@@ -162,10 +162,10 @@ static int join(struct lb *lb, uint64_t boot)
 static void lb_free(void *app)
 {
 	struct lb *lb = app;
+	host_redis_close(&lb->redis); /* answers what is under way: the rest must still be there */
 	registry_watch_free(lb->watch);
 	registry_free(lb->registry);
 	hub_free(lb->hub);
-	host_redis_close(&lb->redis);
 	udp_close(lb->udp);
 	balancer_deinit(&lb->balancer);
 	tls_context_free(lb->tls);

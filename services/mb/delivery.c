@@ -24,6 +24,18 @@ struct delivery {
 	struct ulid *ack;
 };
 
+void delivery_free(struct user *u)
+{
+	struct delivery *d = u->delivery;
+	if (!d)
+		return;
+	list_remove(&d->node);
+	list_remove(&d->ack_node);
+	free(d->ack);
+	free(d);
+	u->delivery = NULL;
+}
+
 static struct delivery *get(struct mb *m, struct user *u)
 {
 	if (u->delivery)
@@ -37,19 +49,6 @@ static struct delivery *get(struct mb *m, struct user *u)
 	list_init(&d->ack_node);
 	u->delivery = d;
 	return d;
-}
-
-void delivery_free(struct mb *m, struct user *u)
-{
-	(void)m;
-	struct delivery *d = u->delivery;
-	if (!d)
-		return;
-	list_remove(&d->node);
-	list_remove(&d->ack_node);
-	free(d->ack);
-	free(d);
-	u->delivery = NULL;
 }
 
 /* The user of an answer or push, if it is still this login. */
@@ -185,24 +184,55 @@ static void on_push(struct mb *m, struct user *u, const struct link_push *p)
 
 /* ---- reporting ---- */
 
-static void try_ack(struct mb *m, struct delivery *d)
+/* Reports the first `count` of those collected; which DC was told, or an error. */
+static int send_ack(struct mb *m, struct delivery *d, uint16_t count)
 {
 	struct user *u = d->user;
 	uint8_t ids[LINK_ACK_MAX * ULID_BYTES];
-	if (d->acks == 0 || d->acking != NONE)
-		return;
 	int dc = peers_pick(m->dcs, u->conn);
 	if (dc < 0)
-		return;
-	d->acks_sent = d->acks < LINK_ACK_MAX ? d->acks : LINK_ACK_MAX;
-	memcpy(ids, d->ack, d->acks_sent * sizeof *d->ack);
+		return dc;
+	memcpy(ids, d->ack, count * sizeof *d->ack);
 	struct link_message msg = {.type = LINK_ACK};
 	msg.ack = (struct link_ack){.from = {u->conn, u->owner}, .user = {u->name, u->name_len},
-				    .count = d->acks_sent, .ids = ids};
-	if (peers_send(m->dcs, (size_t)dc, &msg) == RS_OK) {
+				    .count = count, .ids = ids};
+	int err = peers_send(m->dcs, (size_t)dc, &msg);
+	if (err)
+		return err;
+	m->counts.acks_sent += count;
+	return dc;
+}
+
+static uint16_t ack_page(const struct delivery *d) { return d->acks < LINK_ACK_MAX ? d->acks : LINK_ACK_MAX; }
+
+static void try_ack(struct mb *m, struct delivery *d)
+{
+	if (d->acks == 0 || d->acking != NONE)
+		return;
+	d->acks_sent = ack_page(d);
+	int dc = send_ack(m, d, d->acks_sent);
+	if (dc >= 0)
 		d->acking = dc;
-		m->counts.acks_sent += d->acks_sent;
+}
+
+static void drop_acks(struct delivery *d, uint16_t count)
+{
+	d->acks -= count;
+	memmove(d->ack, d->ack + count, d->acks * sizeof *d->ack);
+}
+
+/* The session ends: what was taken is still reported, whatever became of an
+ * earlier report. Redis takes it until the next login of this user. */
+void delivery_end(struct mb *m, struct user *u)
+{
+	struct delivery *d = u->delivery;
+	while (d && d->acks > 0) {
+		uint16_t count = ack_page(d);
+		if (send_ack(m, d, count) < 0)
+			break; /* no DC: it comes again at the next login, and is not shown twice */
+		drop_acks(d, count);
 	}
+	delivery_free(u);
 }
 
 void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done)
@@ -235,10 +265,10 @@ void delivery_flush(struct mb *m)
 }
 
 /* Nothing is under way and nothing is wanted: the user costs nothing again. */
-static void free_if_idle(struct mb *m, struct delivery *d)
+static void free_if_idle(struct delivery *d)
 {
 	if (d->fetching == NONE && d->acking == NONE && !d->wanted && d->acks == 0 && d->known == 0)
-		delivery_free(m, d->user);
+		delivery_free(d->user);
 }
 
 static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
@@ -255,15 +285,14 @@ static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
 		m->counts.ack_unavailable++;
 		return; /* the tick tries again */
 	}
-	d->acks -= d->acks_sent;
-	memmove(d->ack, d->ack + d->acks_sent, d->acks * sizeof *d->ack);
+	drop_acks(d, d->acks_sent);
 	d->known -= d->acks_sent < d->known ? d->acks_sent : d->known;
 	d->acks_sent = 0;
 	if (a->left > d->known)
 		set_wanted(m, d, true);
 	try_ack(m, d);
 	try_fetch(m, d);
-	free_if_idle(m, d);
+	free_if_idle(d);
 }
 
 /* ---- */

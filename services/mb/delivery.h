@@ -27,6 +27,9 @@ void delivery_flush(struct mb *m);
 void delivery_dc_down(struct mb *m, size_t dc);
 /* Each half second: asks again for what could not be asked for. */
 void delivery_tick(struct mb *m);
-void delivery_free(struct mb *m, struct user *u);
+/* The user left: reports what was taken, then frees. */
+void delivery_end(struct mb *m, struct user *u);
+/* Without a word. */
+void delivery_free(struct user *u);
 
 #endif

@@ -172,7 +172,7 @@ void login_end(struct mb *m, struct user *u, enum close_code why)
 		  LOG_STR("why", close_code_text(why)));
 	if (why != CLOSE_SUPERSEDED)
 		lease_clear_name(m, u->name, u->name_len, u->owner);
-	delivery_free(m, u);
+	delivery_end(m, u);
 	lease_stop(m, u);
 	m->user_count--;
 	free(u);

@@ -221,16 +221,16 @@ static void start_timers(struct mb *m)
 static void mb_free(void *app)
 {
 	struct mb *m = app;
+	host_redis_close(&m->redis); /* answers what is under way: the rest must still be there */
 	ev_timer_stop(m->loop, &m->engine_timer);
 	ev_timer_stop(m->loop, &m->tick);
 	registry_watch_free(m->watch);
 	registry_free(m->registry);
 	peers_free(m->dcs);
 	peers_free(m->lbs);
-	host_redis_close(&m->redis); /* answers what is outstanding: the rest must still be there */
 	while (!list_empty(&m->users)) {
 		struct user *u = LIST_ENTRY(m->users.next, struct user, node);
-		delivery_free(m, u);
+		delivery_free(u);
 		lease_stop(m, u);
 		free(u);
 	}
