@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's engine: its states and their one timer. */
+#include "session/client.h"
+
 #include "session/client_state.h"
 
 #include "base/bytes.h"

@@ -2,6 +2,8 @@
 /* The broker's engine: sessions, their states and timers. Timers: each outbox's
  * retransmission (a heap); half-open, login, silence and linger (a sweep that
  * passes over all sessions every two seconds). */
+#include "session/server.h"
+
 #include "session/server_state.h"
 
 #include "base/bytes.h"

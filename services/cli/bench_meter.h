@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a broker says of itself at /metrics, so that it may run on another host. */
+#ifndef CLI_BENCH_METER_H
+#define CLI_BENCH_METER_H
+
+#include "base/addr.h"
+
+struct reading {
+	double resident_bytes, cpu_s, online, heartbeats, handshakes, pushed, acked;
+};
+
+/* Asks http://<at>/metrics. Failures are said. */
+RS_MUST_CHECK int meter_read(const struct addr *at, struct reading *out);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FULL_PERCENT = 90 };
+
+struct kind {
+	const char *name, *plural, *program;
+};
+
+static void check_broker(struct doctor *d, const struct member *m)
+{
+	if (m->draining)
+		doctor_warn(d, "broker %s drains and takes no new sessions: start another before it is gone", m->id);
+	else if (m->capacity && m->sessions >= (uint64_t)m->capacity * FULL_PERCENT / 100)
+		doctor_warn(d, "broker %s is nearly full (%u of %u sessions): start another", m->id, m->sessions,
+			    m->capacity);
+}
+
+static void report(struct doctor *d, const struct kind *k, const struct member *members, size_t count)
+{
+	char ids[256] = "";
+	size_t alive = 0;
+	for (size_t i = 0, at = 0; i < count; i++) {
+		const struct member *m = &members[i];
+		if (!m->alive) {
+			doctor_warn(d, "%s %s is silent: see whether it runs and reaches Redis", k->name, m->id);
+			continue;
+		}
+		alive++;
+		if (at < sizeof ids)
+			at += (size_t)snprintf(ids + at, sizeof ids - at, "%s%s", at ? ", " : "", m->id);
+		check_broker(d, m);
+	}
+	if (alive)
+		doctor_ok(d, "%zu %s: %s", alive, alive == 1 ? k->name : k->plural, ids);
+	else
+		doctor_fail(d, "no %s is alive: start %s with the same Redis", k->name, k->program);
+}
+
+void doctor_check_registry(struct doctor *d)
+{
+	static const struct kind kinds[] = {{"dc", "dcs", "restante-dc"},
+					    {"broker", "brokers", "restante-mb"},
+					    {"lb", "lbs", "restante-lb"}};
+	struct member *members = calloc(REGISTRY_MEMBERS_MAX, sizeof *members);
+	size_t count = 0;
+	for (size_t i = 0; members && i < sizeof kinds / sizeof *kinds; i++) {
+		if (operator_members(&d->op, kinds[i].name, members, &count)) {
+			doctor_fail(d, "registry: %s", d->op.fault);
+			break;
+		}
+		report(d, &kinds[i], members, count);
+	}
+	if (members) { /* the last kind */
+		memcpy(d->lbs, members, count * sizeof *members);
+		d->lb_count = count;
+	}
+	free(members);
+}
