@@ -3,7 +3,7 @@
 
 KEYS     1  queue      list of records, rs:{user}:queue
          2  presence   hash, rs:{user}:presence
-         3  once       string, rs:{user}:once:<app>:<id>; given when the App named an id
+         3  once       string, rs:{user}:once:{<app>}:<id>; given when the App named an id
 ARGV     1  record     "<id> <app> <sent> <expires> <app's id or ->\n<body>"
          2  expires    ms since 1970, the same as in the record
          3  now        ms since 1970

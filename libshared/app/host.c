@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/host.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,33 +23,32 @@ static int read_password(const struct daemon_config *c, char *out, size_t cap, c
 
 int host_check_password(const struct daemon_config *c, char *fault, size_t fault_cap)
 {
-	char password[SECRET_MAX + 1];
+	char password[HOST_PASSWORD_MAX];
 	int err = read_password(c, password, sizeof password, fault, fault_cap);
 	explicit_bzero(password, sizeof password);
 	return err;
 }
 
-int host_redis_open(struct host_redis *h, struct ev_loop *loop, const struct daemon_config *c,
-		    uint32_t timeout_ms, uint32_t max_in_flight, rds_state_fn *on_state, void *ctx,
-		    char *fault, size_t fault_cap)
+int host_redis_config(const struct daemon_config *c, uint32_t timeout_ms, uint32_t max_in_flight,
+		      char password[HOST_PASSWORD_MAX], struct rds_config *out, char *fault,
+		      size_t fault_cap)
 {
-	int err = read_password(c, h->password, sizeof h->password, fault, fault_cap);
-	if (err)
-		return err;
-	struct rds_config config = {
+	int err = read_password(c, password, HOST_PASSWORD_MAX, fault, fault_cap);
+	*out = (struct rds_config){
 		.addr = c->redis,
-		.password = h->password[0] ? h->password : NULL,
+		.password = password[0] ? password : NULL,
 		.command_timeout_ms = timeout_ms,
 		.max_in_flight = max_in_flight,
 	};
-	return rds_new(&h->rds, loop, &config, on_state, ctx);
+	return err;
 }
 
-void host_redis_close(struct host_redis *h)
+int host_listen_fault(int err, const char *setting, const struct addr *at, char *fault, size_t fault_cap)
 {
-	rds_free(h->rds);
-	h->rds = NULL;
-	explicit_bzero(h->password, sizeof h->password);
+	char text[ADDR_TEXT_MAX];
+	snprintf(fault, fault_cap, "%s %s: %s", setting, addr_format(at, text),
+		 err == RS_ESYS ? strerror(errno) : err_str(err));
+	return err;
 }
 
 static bool is_given(const struct addr *a)

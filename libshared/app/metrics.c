@@ -33,6 +33,13 @@ void metrics_counter(struct metrics *m, const char *name, const char *help, uint
 	note(m, buf_printf(&m->text, "restante_%s %" PRIu64 "\n", name, value));
 }
 
+void metrics_seconds(struct metrics *m, const char *name, const char *help, double value)
+{
+	put_head(m, "counter", name, help);
+	note(m, buf_printf(&m->text, "restante_%s", name));
+	put_value(m, value);
+}
+
 void metrics_gauge(struct metrics *m, const char *name, const char *help, double value)
 {
 	put_head(m, "gauge", name, help);

@@ -15,6 +15,8 @@ struct metrics {
 
 /* name without the prefix "restante_", which is added; counters end in _total. */
 void metrics_counter(struct metrics *m, const char *name, const char *help, uint64_t value);
+/* A counter of seconds, with their fraction. */
+void metrics_seconds(struct metrics *m, const char *name, const char *help, double value);
 void metrics_gauge(struct metrics *m, const char *name, const char *help, double value);
 /* One sample of a family with one label; the family's HELP and TYPE come with
  * the first sample (first = true). */

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TICK_US = 100 * 1000, PERIOD_MS = 10 * 1000 };
@@ -47,6 +48,13 @@ static double resident_bytes(void)
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t = {0, 0};
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static double open_fds(void)
 {
 	double n = 0;
@@ -67,6 +75,7 @@ void vitals_metrics(const struct vitals *v, struct metrics *m)
 	metrics_gauge(m, "uptime_seconds", "Seconds since the start.",
 		      (double)(clock_mono_ms() - v->start_ms) / 1000);
 	metrics_gauge(m, "resident_bytes", "Memory in use.", resident_bytes());
+	metrics_seconds(m, "cpu_seconds_total", "Processor time used.", cpu_seconds());
 	metrics_gauge(m, "open_fds", "Open file descriptors.", open_fds());
 	metrics_gauge(m, "loop_lag_seconds", "Worst delay of a timer in the last 10 to 20 seconds.",
 		      (double)worst / 1e6);

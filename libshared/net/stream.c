@@ -56,6 +56,7 @@ struct stream {
 	bool redeliver;      /* stream_resume(): call on_data for what is held */
 	bool above_half;     /* on_drain is due */
 	bool flushing;
+	bool ended;          /* on_end was called: there is nothing more to read */
 	bool shut;           /* our side was shut down; waiting for the other's end */
 };
 
@@ -127,7 +128,7 @@ static void watch_input(struct stream *s)
 {
 	bool want = s->tcp_up && s->state != STREAM_DEAD;
 	if (s->state == STREAM_OPEN)
-		want = !s->paused && buf_len(&s->in) < s->limits.in_max;
+		want = !s->paused && !s->ended && buf_len(&s->in) < s->limits.in_max;
 	else if (s->state == STREAM_CLOSING)
 		want = s->shut;
 	if (want)
@@ -278,9 +279,15 @@ int stream_write(struct stream *s, const void *data, size_t len)
 
 /* --- reading --- */
 
-/* The other side has ended: what was queued in answer gets one more chance. */
-static void close_ended(struct stream *s, const char *why)
+/* The other side has ended. An owner who has no on_end has nothing more to say, but
+ * what was queued in answer gets one more chance. */
+static void take_end(struct stream *s, const char *why)
 {
+	if (s->handler->on_end && s->state == STREAM_OPEN) {
+		s->ended = true;
+		s->handler->on_end(s->ctx);
+		return;
+	}
 	write_queued(s);
 	close_with(s, RS_OK, why);
 }
@@ -295,7 +302,8 @@ static void deliver(struct stream *s)
 
 static bool takes_input(const struct stream *s)
 {
-	return s->state == STREAM_OPEN && !s->paused && buf_len(&s->in) < s->limits.in_max;
+	return s->state == STREAM_OPEN && !s->paused && !s->ended &&
+	       buf_len(&s->in) < s->limits.in_max;
 }
 
 /* Decrypts and hands over all that was fed, or as much as is wanted. */
@@ -313,7 +321,7 @@ static void deliver_tls(struct stream *s)
 	if (s->state == STREAM_DEAD)
 		return;
 	if (err == RS_EDOWN && !s->paused)
-		close_ended(s, "closed by the other side");
+		take_end(s, "closed by the other side");
 	else if (err && err != RS_EAGAIN && err != RS_EDOWN)
 		close_with(s, err, err == RS_EAUTH ? tls_fault(s->tls) : err_str(err));
 }
@@ -380,8 +388,8 @@ static void read_socket(struct stream *s)
 	} else if (n == 0 && s->shut) {
 		close_with(s, RS_OK, "finished");
 	} else if (n == 0) {
-		close_ended(s, s->was_open ? "closed by the other side"
-					   : "closed by the other side before it was open");
+		take_end(s, s->was_open ? "closed by the other side"
+					: "closed by the other side before it was open");
 	} else if (s->state != STREAM_CLOSING) {
 		take_input(s, scratch, (size_t)n);
 	}

@@ -32,6 +32,10 @@ struct stream_handler {
 	void (*on_data)(void *ctx, struct buf *in);
 	/* The output queue fell below half of its limit; may be NULL. */
 	void (*on_drain)(void *ctx);
+	/* The other side sends no more, but may still read (`nc -N`); on_data had all it
+	 * sent. The stream stays open for writing until stream_finish() or stream_free().
+	 * NULL: what is queued is written as far as it goes at once, then on_close. */
+	void (*on_end)(void *ctx);
 	/* err: RS_OK the other side closed, RS_ESYS, RS_ETIMEOUT, RS_EAUTH (TLS). The
 	 * stream must not be used after this returns. `why` is for logs. */
 	void (*on_close)(void *ctx, int err, const char *why);

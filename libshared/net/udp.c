@@ -17,7 +17,11 @@ enum {
 	BATCH = 64,
 	BATCHES_PER_TURN = 16, /* then the rest of the loop has its turn */
 	SOCKET_BUFFER = 4 * 1024 * 1024,
+	FEW = 8,              /* datagrams in a batch that was hardly worth waking for ... */
+	FEW_US = 100,         /* ... this soon after the one before ... */
+	FEW_IN_A_ROW = 64,    /* ... again and again: then it naps between batches */
 };
+#define NAP_S 0.001
 
 union name {
 	struct sockaddr_in v4;
@@ -37,6 +41,10 @@ struct udp {
 	bool is_v6;        /* the socket's family: what names it wants */
 	unsigned busy;
 	ev_io readable;
+	ev_timer nap;      /* while it runs nothing is received */
+	bool naps;
+	unsigned few_in_a_row;
+	double woke;
 	ev_prepare turn;   /* never started, fed: sends what is queued at the end of a turn */
 	const struct udp_handler *handler;
 	void *ctx;
@@ -158,32 +166,69 @@ static void deliver(struct udp *u, unsigned i)
 	u->handler->on_datagram(u->ctx, &from, u->rx.data[i], len);
 }
 
-/* Whether there may be more to receive. */
-static bool receive_batch(struct udp *u)
+/* Some ten thousand datagrams a second or more that come one by one, as heartbeats
+ * do: waking for each costs more than all else. A nap lets them gather, and ends
+ * for good when there are few again, or so many that they gather by themselves. */
+static void choose_nap(struct udp *u, unsigned received)
+{
+	double now = ev_now(u->loop);
+	if (u->naps) {
+		u->naps = received >= FEW && received < BATCH;
+		u->few_in_a_row = 0;
+	} else {
+		bool few = received > 0 && received < FEW && now - u->woke < FEW_US / 1e6;
+		u->few_in_a_row = few ? u->few_in_a_row + 1 : 0;
+		u->naps = u->few_in_a_row >= FEW_IN_A_ROW;
+	}
+	u->woke = now;
+	if (!u->naps)
+		return;
+	ev_io_stop(u->loop, &u->readable);
+	ev_timer_set(&u->nap, NAP_S, 0.);
+	ev_timer_start(u->loop, &u->nap);
+}
+
+/* How many datagrams came; BATCH: there may be more. */
+static unsigned receive_batch(struct udp *u)
 {
 	for (unsigned i = 0; i < BATCH; i++)
 		u->rx.msgs[i].msg_hdr.msg_namelen = sizeof u->rx.names[i];
 	int n = recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0) /* an error that some datagram of ours met on its way is no concern here */
-		return errno != EAGAIN && errno != EWOULDBLOCK;
+		return errno != EAGAIN && errno != EWOULDBLOCK ? BATCH : 0;
 	for (unsigned i = 0; i < (unsigned)n && u->fd >= 0; i++)
 		deliver(u, i);
 	if (u->fd >= 0 && u->handler->on_batch_end)
 		u->handler->on_batch_end(u->ctx);
 	if (u->fd >= 0)
 		udp_flush(u);
-	return n == BATCH && u->fd >= 0;
+	return (unsigned)n;
+}
+
+static void receive(struct udp *u)
+{
+	unsigned n = BATCH, all = 0;
+	u->busy++;
+	for (int i = 0; i < BATCHES_PER_TURN && n == BATCH && u->fd >= 0; i++)
+		all += n = receive_batch(u);
+	if (u->fd >= 0)
+		choose_nap(u, all);
+	if (--u->busy == 0 && u->fd < 0)
+		free(u);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	(void)loop, (void)revents;
+	receive(w->data);
+}
+
+static void on_nap_over(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
 	struct udp *u = w->data;
-	u->busy++;
-	for (int i = 0; i < BATCHES_PER_TURN && receive_batch(u); i++)
-		;
-	if (--u->busy == 0 && u->fd < 0)
-		free(u);
+	ev_io_start(loop, &u->readable);
+	receive(u);
 }
 
 /* --- opening and closing --- */
@@ -199,11 +244,15 @@ static int open_socket(const struct addr *local, struct addr *bound)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(local, &ss);
+	/* Never cut into fragments, and so without the counter for their ids, which is
+	 * shared by all sockets of the host. What is sent here is far below any MTU. */
+	int whole = IP_PMTUDISC_PROBE;
 	int off = 0, fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	if (ss.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole);
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
 	if (bind(fd, (struct sockaddr *)&ss, len))
@@ -241,7 +290,8 @@ int udp_open(struct udp **out, struct ev_loop *loop, const struct addr *local,
 	ev_prepare_init(&u->turn, on_turn);
 	ev_set_priority(&u->turn, EV_MINPRI);
 	ev_io_init(&u->readable, on_readable, u->fd, EV_READ);
-	u->readable.data = u->turn.data = u;
+	ev_init(&u->nap, on_nap_over);
+	u->readable.data = u->turn.data = u->nap.data = u;
 	ev_io_start(loop, &u->readable);
 	*out = u;
 	return RS_OK;
@@ -253,6 +303,7 @@ void udp_close(struct udp *u)
 		return;
 	udp_flush(u);
 	ev_io_stop(u->loop, &u->readable);
+	ev_timer_stop(u->loop, &u->nap);
 	ev_clear_pending(u->loop, &u->turn);
 	close(u->fd);
 	u->fd = -1;

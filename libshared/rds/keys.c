@@ -62,9 +62,9 @@ size_t key_once(char out[KEY_MAX], const char *user, size_t len, const char *app
 {
 	struct writer w = begin(out, "rs:{");
 	put(&w, user, len);
-	put_str(&w, "}:once:");
+	put_str(&w, "}:once:{");
 	put(&w, app, app_len);
-	put_str(&w, ":");
+	put_str(&w, "}:");
 	put(&w, id, id_len);
 	return finish(&w);
 }

@@ -14,7 +14,7 @@
 size_t key_queue(char out[KEY_MAX], const char *user, size_t len);     /* rs:{user}:queue */
 size_t key_presence(char out[KEY_MAX], const char *user, size_t len);  /* rs:{user}:presence */
 size_t key_once(char out[KEY_MAX], const char *user, size_t len, const char *app, size_t app_len,
-		const char *id, size_t id_len);                        /* rs:{user}:once:app:id */
+		const char *id, size_t id_len);                        /* rs:{user}:once:{app}:id */
 size_t key_session(char out[KEY_MAX], const char *session_id, size_t len); /* rs:session:<sha256> */
 size_t key_app(char out[KEY_MAX], const char *app, size_t len);        /* rs:app:<id> */
 size_t key_member(char out[KEY_MAX], const char *kind, const char *id); /* rs:<kind>:<id>, kind broker, dc, lb */

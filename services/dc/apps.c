@@ -243,6 +243,23 @@ static void on_drain(void *ctx)
 	conn_go_on(ctx);
 }
 
+/* The App sends no more, but may wait for its answers. */
+static void on_end(void *ctx)
+{
+	struct conn *c = ctx;
+	struct answer *a;
+	if (c->state != CONN_OPEN)
+		return;
+	if (c->part != PART_NONE && !c->skip && (a = next_answer(c)) != NULL) {
+		conn_last(c);
+		c->part = PART_NONE;
+		answer_error(a, 400, "the connection was ended before the request was whole");
+		return;
+	}
+	conn_last(c);
+	conn_flush(c);
+}
+
 static void on_close(void *ctx, int err, const char *why)
 {
 	struct conn *c = ctx;
@@ -255,6 +272,7 @@ static void on_close(void *ctx, int err, const char *why)
 static const struct stream_handler handler = {
 	.on_data = on_data,
 	.on_drain = on_drain,
+	.on_end = on_end,
 	.on_close = on_close,
 };
 

@@ -41,7 +41,6 @@ static void accept_app(struct answer *a)
 	if (c) {
 		memcpy(c->app, a->name, a->name_len);
 		c->app_len = a->name_len;
-		c->wrong_keys = 0;
 	}
 	log_debug("app authenticated", LOG_BYTES("app", a->name, a->name_len));
 	answer_ok(a, &field, 1);
@@ -69,7 +68,7 @@ void auth_check(struct conn *c, struct answer *a, struct text_span key)
 	struct rds_arg argv[] = {RDS_STR("HGET"), RDS_MEM(name, len), RDS_STR("key")};
 	sha256_hex(key.at, key.len, a->key_hash);
 	c->auth_waits = true;
-	if (rds_command(a->dc->redis, 3, argv, on_key, a) == RS_OK)
+	if (rds_command(pool_first(a->dc->redis), 3, argv, on_key, a) == RS_OK)
 		return;
 	c->auth_waits = false;
 	answer_unavailable(a);

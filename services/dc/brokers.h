@@ -1,34 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The links with the brokers. A broker is known by its id and its boot number:
- * what Redis says of an earlier boot of a broker does not reach a later one. */
+/* The brokers, as a DC sees them: their links (app/hub.h) and who lives according
+ * to the registry. A broker is known by its id and its boot number: what Redis
+ * says of an earlier boot of a broker does not reach a later one. */
 #ifndef DC_BROKERS_H
 #define DC_BROKERS_H
 
+#include "app/hub.h"
 #include "app/metrics.h"
-#include "base/addr.h"
-#include "base/list.h"
-#include "wire/link.h"
 
 #include <stdbool.h>
 
-#define BROKER_HELLO_MS 5000 /* a link that has not said HELLO by then is closed */
-#define BROKER_LINKS_MAX 512
-
 struct dc;
 struct brokers;
-struct link;
 
 struct broker {
-	struct list in_brokers;
-	struct brokers *brokers;
+	struct hub_link *link;
 	struct dc *dc;
-	struct link *link;
-	struct addr from;
-	uint64_t since_ms;
-	bool known;               /* HELLO was said: id and boot are there */
-	char id[NAME_MAX_BYTES];
-	size_t id_len;
-	uint64_t boot;
 	struct list errands;      /* struct errand: what Redis was asked for it */
 };
 
@@ -45,6 +32,5 @@ RS_MUST_CHECK int brokers_send(struct brokers *p, struct link_name id, uint64_t 
 			       const struct link_message *m);
 /* Linked here, or alive in the registry. */
 bool brokers_alive(const struct brokers *p, struct link_name id, uint64_t boot);
-RS_MUST_CHECK int broker_send(struct broker *b, const struct link_message *m);
 
 #endif

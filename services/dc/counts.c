@@ -28,24 +28,9 @@ static void delivery_metrics(const struct dc_counts *c, struct metrics *m)
 			c->unavailable);
 }
 
-static void redis_metrics(const struct rds *redis, struct metrics *m)
-{
-	const struct rds_stats *s = rds_stats(redis);
-	metrics_gauge(m, "dc_redis_up", "1: connected to Redis.", rds_is_up(redis) ? 1 : 0);
-	metrics_gauge(m, "dc_redis_in_flight", "Requests to Redis without an answer yet.", s->in_flight);
-	metrics_counter(m, "dc_redis_requests_total", "Requests to Redis.", s->requests);
-	metrics_counter(m, "dc_redis_errors_total", "Requests that Redis refused.", s->errors);
-	metrics_counter(m, "dc_redis_timeouts_total", "Times that Redis did not answer in time.", s->timeouts);
-	metrics_counter(m, "dc_redis_refused_total", "Requests not sent: Redis away, or redis_max_in_flight reached.",
-			s->refused);
-	metrics_counter(m, "dc_redis_reconnects_total", "Times that the connection came back.", s->reconnects);
-	metrics_counter(m, "dc_redis_noscript_total", "Requests repeated after a script was loaded again.", s->noscript);
-}
-
 void counts_metrics(const struct dc *dc, struct metrics *m)
 {
 	sends_metrics(&dc->counts, m);
 	metrics_counter(m, "dc_auth_failed_total", "AUTH with a wrong App or key.", dc->counts.auth_failed);
 	delivery_metrics(&dc->counts, m);
-	redis_metrics(dc->redis, m);
 }

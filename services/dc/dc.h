@@ -4,11 +4,11 @@
 #ifndef DC_DC_H
 #define DC_DC_H
 
-#include "app/daemon.h"
+#include "app/host.h"
 #include "app/metrics.h"
 #include "app/registry.h"
 #include "net/link.h"
-#include "rds/rds.h"
+#include "pool.h"
 
 struct dc_config {
 	struct daemon_config common;
@@ -17,7 +17,7 @@ struct dc_config {
 	int64_t queue_max_messages;
 	int64_t ttl_default_s;
 	int64_t max_connections, max_connections_per_address;
-	int64_t redis_timeout_ms, redis_max_in_flight;
+	int64_t redis_timeout_ms, redis_max_in_flight, redis_connections;
 	char durability[CONFIG_TEXT_MAX];
 };
 
@@ -41,8 +41,8 @@ struct dc {
 	struct ev_loop *loop;
 	const struct dc_config *config;
 	uint64_t boot;
-	char redis_password[256]; /* borrowed by redis; empty: none */
-	struct rds *redis;
+	char redis_password[HOST_PASSWORD_MAX]; /* borrowed by redis */
+	struct pool *redis;
 	struct tls_context *tls;  /* NULL: plaintext links */
 	struct answers *answers;
 	struct apps *apps;

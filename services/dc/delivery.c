@@ -48,9 +48,9 @@ void delivery_orphan(struct broker *b)
 /* The broker asks again when an answer does not come, so a full link is logged only. */
 static void send_to(struct broker *b, const struct link_message *m)
 {
-	int err = b ? broker_send(b, m) : RS_OK;
+	int err = b ? hub_send(b->link, m) : RS_OK;
 	if (err)
-		log_warn("answer to a broker not sent", LOG_BYTES("broker", b->id, b->id_len),
+		log_warn("answer to a broker not sent", LOG_STR("broker", b->link->id),
 			 LOG_STR("err", err_str(err)));
 }
 
@@ -135,7 +135,8 @@ void delivery_fetch(struct broker *b, const struct link_fetch *f)
 	};
 	struct errand *e = errand_new(b, f->to);
 	b->dc->counts.fetches++;
-	if (e && rds_script(b->dc->redis, SCRIPT_MESSAGE_FETCH, 2, 8, argv, on_fetched, e) == RS_OK)
+	if (e && pool_script(b->dc->redis, f->user.text, f->user.len, SCRIPT_MESSAGE_FETCH, 2, 8, argv,
+			     on_fetched, e) == RS_OK)
 		return;
 	errand_free(e);
 	b->dc->counts.unavailable++;
@@ -190,7 +191,7 @@ static int ask_ack(struct errand *e, const struct link_ack *a)
 		memcpy(id.b, a->ids + i * ULID_BYTES, ULID_BYTES);
 		argv[n++] = RDS_MEM(ulid_format(&id, ids[i]), ULID_TEXT);
 	}
-	return rds_script(e->dc->redis, SCRIPT_MESSAGE_ACK, 2, n, argv, on_acked, e);
+	return pool_script(e->dc->redis, a->user.text, a->user.len, SCRIPT_MESSAGE_ACK, 2, n, argv, on_acked, e);
 }
 
 void delivery_ack(struct broker *b, const struct link_ack *a)

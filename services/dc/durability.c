@@ -65,7 +65,7 @@ static void on_file(void *ctx, int err, const struct redisReply *reply)
 static void ask(struct durability *d, const char *name, rds_reply_fn *fn)
 {
 	struct rds_arg argv[] = {RDS_STR("CONFIG"), RDS_STR("GET"), RDS_STR(name)};
-	if (rds_command(d->dc->redis, 3, argv, fn, d))
+	if (rds_command(pool_first(d->dc->redis), 3, argv, fn, d))
 		log_debug("durability not checked: Redis is away or busy");
 }
 
@@ -82,7 +82,7 @@ static void on_again(struct ev_loop *loop, ev_timer *w, int events)
 	struct durability *d = w->data;
 	(void)loop;
 	(void)events;
-	if (d->fault && rds_is_up(d->dc->redis))
+	if (d->fault && rds_is_up(pool_first(d->dc->redis)))
 		durability_check(d);
 }
 

@@ -13,17 +13,14 @@
 #include "dc.h"
 #include "durability.h"
 
-#include "app/keyfile.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/tls.h"
 
-#include <errno.h>
 #include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { STOP_MS = 2000 };
 #define STOP_LOOK_S 0.01
@@ -50,76 +47,18 @@ static const struct setting settings[] = {
 	RANGE(max_connections_per_address, "256", 1, 100000, "connections of Apps from one address"),
 	RANGE(redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 	RANGE(redis_max_in_flight, "4096", 1, 1000000, "requests to Redis without an answer; more are refused"),
+	RANGE(redis_connections, "8", 1, POOL_MAX, "connections to Redis; users are spread over them"),
 	SETTING_OF(struct dc_config, durability, "fsync", "fsync|memory",
 		   "what OK means: on disk (Redis must run so), or in Redis's memory"),
 };
 
-static bool addr_is_given(const struct addr *a)
-{
-	static const struct addr none;
-	return !addr_equal(a, &none);
-}
-
-static bool is_wildcard(const struct addr *a)
-{
-	static const uint8_t zero[16];
-	return memcmp(a->ip, zero, 16) == 0 || (addr_is_v4(a) && memcmp(a->ip + 12, zero, 4) == 0);
-}
-
-/* The address by which this host reaches Redis: others reach this host there. */
-static int find_own_address(const struct addr *redis, struct addr *out)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(redis, &ss);
-	int err = RS_ESYS;
-	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err;
-	if (connect(fd, (struct sockaddr *)&ss, len) == 0) {
-		len = sizeof ss;
-		if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
-			err = addr_from_sockaddr(&ss, out);
-	}
-	close(fd);
-	return err;
-}
-
-/* What others are told: as set, else where it listens, with the real port. */
-static struct addr advertised(const struct dc *dc, const struct addr *set, struct addr local)
-{
-	struct addr own;
-	if (addr_is_given(set))
-		return *set;
-	if (is_wildcard(&local) && find_own_address(&dc->config->common.redis, &own) == RS_OK)
-		memcpy(local.ip, own.ip, sizeof local.ip);
-	return local;
-}
-
-static int read_password(const struct dc_config *c, char *out, size_t cap, char *fault, size_t fault_cap)
-{
-	size_t len = 0;
-	out[0] = '\0';
-	if (!c->common.redis_password_file[0])
-		return RS_OK;
-	char why[400];
-	int err = keyfile_read_secret(c->common.redis_password_file, out, cap, &len, why, sizeof why);
-	if (err)
-		snprintf(fault, fault_cap, "redis_password_file: %s", why);
-	return err;
-}
-
 static int check(const void *config, char *fault, size_t fault_cap)
 {
 	const struct dc_config *c = config;
-	char password[SECRET_MAX + 1];
-	if ((addr_is_given(&c->advertise_apps) && is_wildcard(&c->advertise_apps)) ||
-	    (addr_is_given(&c->advertise_brokers) && is_wildcard(&c->advertise_brokers))) {
-		snprintf(fault, fault_cap, "advertise_apps and advertise_brokers must be addresses that others can reach");
-		return RS_EINVAL;
-	}
-	int err = read_password(c, password, sizeof password, fault, fault_cap);
-	explicit_bzero(password, sizeof password);
-	return err;
+	int err = host_check_advertised("advertise_apps", &c->advertise_apps, fault, fault_cap);
+	if (!err)
+		err = host_check_advertised("advertise_brokers", &c->advertise_brokers, fault, fault_cap);
+	return err ? err : host_check_password(&c->common, fault, fault_cap);
 }
 
 static void on_redis_state(void *ctx, bool up)
@@ -131,28 +70,19 @@ static void on_redis_state(void *ctx, bool up)
 
 static int start_redis(struct dc *dc, char *fault, size_t fault_cap)
 {
-	int err = read_password(dc->config, dc->redis_password, sizeof dc->redis_password, fault, fault_cap);
+	const struct dc_config *c = dc->config;
+	struct rds_config config;
+	int err = host_redis_config(&c->common, (uint32_t)c->redis_timeout_ms,
+				    (uint32_t)c->redis_max_in_flight, dc->redis_password, &config, fault,
+				    fault_cap);
 	if (err)
 		return err;
-	struct rds_config config = {
-		.addr = dc->config->common.redis,
-		.password = dc->redis_password[0] ? dc->redis_password : NULL,
-		.command_timeout_ms = (uint32_t)dc->config->redis_timeout_ms,
-		.max_in_flight = (uint32_t)dc->config->redis_max_in_flight,
-	};
 	err = answers_new(&dc->answers);
 	if (!err)
 		err = durability_new(&dc->durability, dc);
 	if (!err)
-		err = rds_new(&dc->redis, dc->loop, &config, on_redis_state, dc);
-	return err;
-}
-
-static int fail_listen(int err, const char *setting, const struct addr *at, char *fault, size_t fault_cap)
-{
-	char text[ADDR_TEXT_MAX];
-	snprintf(fault, fault_cap, "%s %s: %s", setting, addr_format(at, text),
-		 err == RS_ESYS ? strerror(errno) : err_str(err));
+		err = pool_new(&dc->redis, dc->loop, &config, (size_t)c->redis_connections,
+			       on_redis_state, dc);
 	return err;
 }
 
@@ -161,10 +91,10 @@ static int start_listening(struct dc *dc, char *fault, size_t fault_cap)
 	const struct dc_config *c = dc->config;
 	int err = apps_new(&dc->apps, dc);
 	if (err)
-		return fail_listen(err, "listen_apps", &c->listen_apps, fault, fault_cap);
+		return host_listen_fault(err, "listen_apps", &c->listen_apps, fault, fault_cap);
 	err = brokers_new(&dc->brokers, dc);
 	if (err)
-		return fail_listen(err, "listen_brokers", &c->listen_brokers, fault, fault_cap);
+		return host_listen_fault(err, "listen_brokers", &c->listen_brokers, fault, fault_cap);
 	return brokers_watch(dc->brokers);
 }
 
@@ -174,11 +104,11 @@ static int join(struct dc *dc)
 	struct addr apps = apps_local(dc->apps), brokers = brokers_local(dc->brokers);
 	struct member self = {.boot = dc->boot};
 	snprintf(self.id, sizeof self.id, "%.*s", NAME_MAX_BYTES, dc->config->common.id);
-	self.address = advertised(dc, &dc->config->advertise_apps, apps);
-	self.link = advertised(dc, &dc->config->advertise_brokers, brokers);
+	self.address = host_advertised(&dc->config->advertise_apps, apps, &dc->config->common.redis);
+	self.link = host_advertised(&dc->config->advertise_brokers, brokers, &dc->config->common.redis);
 	log_info("listening", LOG_STR("apps", addr_format(&apps, apps_text)),
 		 LOG_STR("brokers", addr_format(&brokers, brokers_text)));
-	return registry_join(&dc->registry, dc->loop, dc->redis, "dc", &self);
+	return registry_join(&dc->registry, dc->loop, pool_first(dc->redis), "dc", &self);
 }
 
 static void free_service(void *app)
@@ -189,7 +119,7 @@ static void free_service(void *app)
 	registry_free(dc->registry);
 	apps_free(dc->apps);
 	brokers_free(dc->brokers);
-	rds_free(dc->redis); /* answers what is under way: to nobody by now */
+	pool_free(dc->redis); /* answers what is under way: to nobody by now */
 	durability_free(dc->durability);
 	tls_context_free(dc->tls);
 	answers_free(dc->answers);
@@ -258,7 +188,7 @@ static void stop(void *app)
 static const char *not_ready(void *app)
 {
 	const struct service *s = app;
-	if (!rds_is_up(s->dc.redis))
+	if (!pool_is_up(s->dc.redis))
 		return "Redis is not connected";
 	return durability_fault(s->dc.durability);
 }
@@ -267,6 +197,7 @@ static void write_metrics(void *app, struct metrics *m)
 {
 	const struct service *s = app;
 	counts_metrics(&s->dc, m);
+	pool_metrics(s->dc.redis, m);
 	answers_metrics(s->dc.answers, m);
 	apps_metrics(s->dc.apps, m);
 	brokers_metrics(s->dc.brokers, m);

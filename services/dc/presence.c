@@ -44,7 +44,7 @@ int presence_get_holder(struct answer *a, rds_reply_fn *fn)
 	size_t len = key_presence(key, a->name, a->name_len);
 	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), RDS_STR("broker"),
 				 RDS_STR("boot"),  RDS_STR("conn"),   RDS_STR("owner")};
-	return rds_command(a->dc->redis, 6, argv, fn, a);
+	return pool_command(a->dc->redis, a->name, a->name_len, 6, argv, fn, a);
 }
 
 /* Fields of the reply, in the order in which presence_ask() asks for them. */
@@ -99,6 +99,6 @@ void presence_ask(struct answer *a)
 	size_t len = key_presence(key, a->name, a->name_len);
 	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), RDS_STR("broker"),
 				 RDS_STR("boot"),  RDS_STR("since"),  RDS_STR("seen")};
-	if (rds_command(a->dc->redis, 6, argv, on_presence, a))
+	if (pool_command(a->dc->redis, a->name, a->name_len, 6, argv, on_presence, a))
 		answer_unavailable(a);
 }

@@ -140,7 +140,7 @@ static void take_full(struct answer *a)
 	a->retried = true;
 	size_t len = key_queue(key, a->name, a->name_len);
 	struct rds_arg argv[] = {RDS_MEM(key, len), rds_num((int64_t)clock_wall_ms(), now)};
-	if (rds_script(a->dc->redis, SCRIPT_MESSAGE_EXPIRE, 1, 2, argv, on_expired, a))
+	if (pool_script(a->dc->redis, a->name, a->name_len, SCRIPT_MESSAGE_EXPIRE, 1, 2, argv, on_expired, a))
 		answer_unavailable(a);
 }
 
@@ -197,7 +197,8 @@ static int send_store(struct answer *a)
 	argv[n++] = rds_num((int64_t)r.sent_ms, nums[1]);
 	argv[n++] = rds_num(a->dc->config->queue_max_messages, nums[2]);
 	argv[n++] = rds_num(ONCE_TTL_MS, nums[3]);
-	return rds_script(a->dc->redis, SCRIPT_MESSAGE_STORE, key_count, n, argv, on_stored, a);
+	return pool_script(a->dc->redis, a->name, a->name_len, SCRIPT_MESSAGE_STORE, key_count, n, argv,
+			   on_stored, a);
 }
 
 static void on_holder(void *ctx, int err, const struct redisReply *reply)

@@ -13,9 +13,7 @@
 #include "net/udp.h"
 #include "session/balancer.h"
 
-#include <errno.h>
 #include <ev.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +43,8 @@ struct lb {
 	struct balancer balancer;
 	struct udp *udp;
 	struct tls_context *tls;
-	struct host_redis redis;
+	char redis_password[HOST_PASSWORD_MAX]; /* borrowed by rds */
+	struct rds *rds;
 	struct hub *hub;
 	struct registry *registry;
 	struct registry_watch *watch;
@@ -119,14 +118,6 @@ static int check(const void *config, char *fault, size_t cap)
 	return err ? err : host_check_password(&c->common, fault, cap);
 }
 
-static int fail_listen(int err, const char *setting, const struct addr *at, char *fault, size_t cap)
-{
-	char text[ADDR_TEXT_MAX];
-	snprintf(fault, cap, "%s %s: %s", setting, addr_format(at, text),
-		 err == RS_ESYS ? strerror(errno) : err_str(err));
-	return err;
-}
-
 static int open_clients(struct lb *lb, char *fault, size_t cap)
 {
 	static const struct udp_handler udp = {.on_datagram = on_datagram};
@@ -135,7 +126,7 @@ static int open_clients(struct lb *lb, char *fault, size_t cap)
 	balancer_init(&lb->balancer, &c, &handler, lb, clock_mono_ms());
 	explicit_bzero(&c, sizeof c);
 	int err = udp_open(&lb->udp, lb->loop, &lb->config->listen_clients, &udp, lb);
-	return err ? fail_listen(err, "listen_clients", &lb->config->listen_clients, fault, cap) : RS_OK;
+	return err ? host_listen_fault(err, "listen_clients", &lb->config->listen_clients, fault, cap) : RS_OK;
 }
 
 static int open_links(struct lb *lb, uint64_t boot, char *fault, size_t cap)
@@ -144,7 +135,16 @@ static int open_links(struct lb *lb, uint64_t boot, char *fault, size_t cap)
 	struct hub_config c = {.local = lb->config->listen_brokers, .id = lb->config->common.id,
 			       .boot = boot, .tls = lb->tls};
 	int err = hub_new(&lb->hub, lb->loop, &c, &handler, lb);
-	return err ? fail_listen(err, "listen_brokers", &c.local, fault, cap) : RS_OK;
+	return err ? host_listen_fault(err, "listen_brokers", &c.local, fault, cap) : RS_OK;
+}
+
+static int open_redis(struct lb *lb, char *fault, size_t cap)
+{
+	const struct lb_config *c = lb->config;
+	struct rds_config config;
+	int err = host_redis_config(&c->common, (uint32_t)c->redis_timeout_ms, 0, lb->redis_password, &config,
+				    fault, cap);
+	return err ? err : rds_new(&lb->rds, lb->loop, &config, NULL, lb);
 }
 
 static int join(struct lb *lb, uint64_t boot)
@@ -155,21 +155,21 @@ static int join(struct lb *lb, uint64_t boot)
 	self.link = host_advertised(&c->advertise_brokers, hub_local(lb->hub), &c->common.redis);
 	memcpy(self.id, c->common.id, strlen(c->common.id) + 1);
 	memcpy(self.key, lb->key.pub, sizeof self.key);
-	int err = registry_join(&lb->registry, lb->loop, lb->redis.rds, "lb", &self);
-	return err ? err : registry_watch(&lb->watch, lb->loop, lb->redis.rds, "broker", on_members, lb);
+	int err = registry_join(&lb->registry, lb->loop, lb->rds, "lb", &self);
+	return err ? err : registry_watch(&lb->watch, lb->loop, lb->rds, "broker", on_members, lb);
 }
 
 static void lb_free(void *app)
 {
 	struct lb *lb = app;
-	host_redis_close(&lb->redis); /* answers what is under way: the rest must still be there */
+	rds_free(lb->rds); /* answers what is under way: the rest must still be there */
 	registry_watch_free(lb->watch);
 	registry_free(lb->registry);
 	hub_free(lb->hub);
 	udp_close(lb->udp);
 	balancer_deinit(&lb->balancer);
 	tls_context_free(lb->tls);
-	explicit_bzero(&lb->key, sizeof lb->key);
+	explicit_bzero(lb, sizeof *lb);
 	free(lb);
 }
 
@@ -193,8 +193,7 @@ static int lb_start(struct ev_loop *loop, const void *config, const void *secret
 	if (!err)
 		err = open_links(lb, boot, fault, cap);
 	if (!err)
-		err = host_redis_open(&lb->redis, loop, &lb->config->common,
-				      (uint32_t)lb->config->redis_timeout_ms, 0, NULL, lb, fault, cap);
+		err = open_redis(lb, fault, cap);
 	if (!err)
 		err = join(lb, boot);
 	if (err) {

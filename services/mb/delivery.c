@@ -55,7 +55,7 @@ static struct delivery *get(struct mb *m, struct user *u)
 static struct user *find_user(struct mb *m, struct link_owner to)
 {
 	struct user *u = server_user(m->server, to.conn);
-	return u && u->owner == to.owner ? u : NULL;
+	return u && user_owner(m, u) == to.owner ? u : NULL;
 }
 
 static void fenced(struct mb *m, struct user *u)
@@ -82,7 +82,7 @@ static void try_fetch(struct mb *m, struct delivery *d)
 		return; /* the tick tries again */
 	struct link_message msg = {.type = LINK_FETCH};
 	msg.fetch = (struct link_fetch){
-		.to = {u->conn, u->owner}, .after = d->last, .skip = d->known, .max_count = PAGE_COUNT,
+		.to = {u->conn, user_owner(m, u)}, .after = d->last, .skip = d->known, .max_count = PAGE_COUNT,
 		.max_bytes = PAGE_BYTES, .user = {u->name, u->name_len},
 	};
 	if (peers_send(m->dcs, (size_t)dc, &msg) == RS_OK) {
@@ -194,7 +194,7 @@ static int send_ack(struct mb *m, struct delivery *d, uint16_t count)
 		return dc;
 	memcpy(ids, d->ack, count * sizeof *d->ack);
 	struct link_message msg = {.type = LINK_ACK};
-	msg.ack = (struct link_ack){.from = {u->conn, u->owner}, .user = {u->name, u->name_len},
+	msg.ack = (struct link_ack){.from = {u->conn, user_owner(m, u)}, .user = {u->name, u->name_len},
 				    .count = count, .ids = ids};
 	int err = peers_send(m->dcs, (size_t)dc, &msg);
 	if (err)

@@ -46,7 +46,7 @@ static void on_renewed(void *ctx, int err, const struct redisReply *reply)
 	struct mb *m = r->mb;
 	int64_t waiting;
 	struct user *u = server_user(m->server, r->of.conn);
-	if (u && u->owner != r->of.owner)
+	if (u && user_owner(m, u) != r->of.owner)
 		u = NULL;
 	free(r);
 	if (!u)
@@ -59,7 +59,7 @@ static void on_renewed(void *ctx, int err, const struct redisReply *reply)
 	if (waiting < 0) {
 		m->counts.fenced++;
 		server_close_session(m->server, u->conn, mb_time().mono_ms, CLOSE_SUPERSEDED);
-		mb_flush(m);
+		mb_flush_later(m);
 		return;
 	}
 	m->counts.renewed++;
@@ -75,11 +75,11 @@ static int renew(struct mb *m, struct user *u)
 	struct renewal *r = malloc(sizeof *r);
 	if (!r)
 		return RS_ENOMEM;
-	*r = (struct renewal){m, {u->conn, u->owner}};
+	*r = (struct renewal){m, {u->conn, user_owner(m, u)}};
 	size_t presence_len = key_presence(presence, u->name, u->name_len);
 	size_t queue_len = key_queue(queue, u->name, u->name_len);
 	snprintf(boot, sizeof boot, "%" PRIu64, m->boot);
-	snprintf(owner, sizeof owner, "%" PRIu64, u->owner);
+	snprintf(owner, sizeof owner, "%" PRIu64, user_owner(m, u));
 	struct rds_arg argv[] = {
 		RDS_MEM(presence, presence_len), RDS_MEM(queue, queue_len), RDS_STR(owner),
 		RDS_STR(m->config->common.id), RDS_STR(boot), rds_num(u->conn, conn),

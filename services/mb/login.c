@@ -37,16 +37,17 @@ static void refuse(struct login *l, enum close_code code, uint32_t retry_ms)
 	if (server_reject(m->server, l->conn, mb_time().mono_ms, code, retry_ms))
 		log_debug("login refused, but the client has gone", LOG_INT("conn", l->conn));
 	end_login(l);
-	mb_flush(m);
+	mb_flush_later(m);
 }
 
 static struct user *add_user(struct login *l, uint64_t owner)
 {
 	struct mb *m = l->mb;
-	struct user *u = malloc(sizeof *u + l->name_len);
+	size_t size = offsetof(struct user, name) + l->name_len; /* the padding is of use too */
+	struct user *u = malloc(size > sizeof *u ? size : sizeof *u);
 	if (!u)
 		return NULL;
-	*u = (struct user){.owner = owner, .conn = l->conn, .name_len = (uint8_t)l->name_len,
+	*u = (struct user){.conn = l->conn, .name_len = (uint8_t)l->name_len,
 			   .since_s = (uint32_t)(clock_wall_ms() / 1000)};
 	memcpy(u->name, l->name, l->name_len);
 	list_init(&u->node);
@@ -103,7 +104,7 @@ static void on_claimed(void *ctx, int err, const struct redisReply *reply)
 	end_login(l);
 	if (waiting > 0)
 		delivery_fetch(m, u);
-	mb_flush(m);
+	mb_flush_later(m);
 }
 
 static void claim(struct login *l)
@@ -171,7 +172,7 @@ void login_end(struct mb *m, struct user *u, enum close_code why)
 	log_debug("client left", LOG_BYTES("user", u->name, u->name_len), LOG_INT("conn", u->conn),
 		  LOG_STR("why", close_code_text(why)));
 	if (why != CLOSE_SUPERSEDED)
-		lease_clear_name(m, u->name, u->name_len, u->owner);
+		lease_clear_name(m, u->name, u->name_len, user_owner(m, u));
 	delivery_end(m, u);
 	lease_stop(m, u);
 	m->user_count--;
@@ -181,9 +182,9 @@ void login_end(struct mb *m, struct user *u, enum close_code why)
 void login_kicked(struct mb *m, const struct link_kick *k)
 {
 	struct user *u = server_user(m->server, k->of.conn);
-	if (k->boot != m->boot || !u || u->owner != k->of.owner)
+	if (k->boot != m->boot || !u || user_owner(m, u) != k->of.owner)
 		return;
 	m->counts.kicks_obeyed++;
 	server_close_session(m->server, k->of.conn, mb_time().mono_ms, CLOSE_SUPERSEDED);
-	mb_flush(m);
+	mb_flush_later(m);
 }

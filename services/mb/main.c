@@ -11,7 +11,6 @@
 #include "net/tls.h"
 #include "report.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +48,14 @@ void mb_flush(struct mb *m)
 	server_flush(m->server, t.mono_ms, t.wall_ms);
 	udp_flush(m->udp);
 	arm_engine_timer(m, t.mono_ms);
+}
+
+void mb_flush_later(struct mb *m) { ev_feed_event(m->loop, &m->turn, EV_CUSTOM); }
+
+static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
+{
+	(void)loop, (void)events;
+	mb_flush(w->data);
 }
 
 /* ---- the engine's events ---- */
@@ -90,11 +97,17 @@ static void on_engine_timer(struct ev_loop *loop, ev_timer *w, int events)
 static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
 {
 	struct mb *m = ctx;
-	struct mb_time t = mb_time();
-	server_recv(m->server, t.mono_ms, t.wall_ms, from, data, len);
+	if (m->batch.mono_ms == 0) /* the clocks are read once a batch */
+		m->batch = mb_time();
+	server_recv(m->server, m->batch.mono_ms, m->batch.wall_ms, from, data, len);
 }
 
-static void on_batch_end(void *ctx) { mb_flush(ctx); }
+static void on_batch_end(void *ctx)
+{
+	struct mb *m = ctx;
+	m->batch.mono_ms = 0;
+	mb_flush(m);
+}
 
 /* ---- links ---- */
 
@@ -116,6 +129,7 @@ static int on_dc_message(void *ctx, size_t peer, const struct link_message *msg)
 	case LINK_PUSH:
 	case LINK_NUDGE:
 		delivery_on_message(m, msg);
+		mb_flush_later(m);
 		break;
 	case LINK_KICK:
 		login_kicked(m, &msg->kick);
@@ -164,12 +178,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 static int open_socket(struct mb *m, char *fault, size_t cap)
 {
 	static const struct udp_handler handler = {on_datagram, on_batch_end};
-	char text[ADDR_TEXT_MAX];
 	const struct addr *local = &m->config->listen_clients;
-	if (udp_open(&m->udp, m->loop, local, &handler, m)) {
-		snprintf(fault, cap, "listen_clients %s: %s", addr_format(local, text), strerror(errno));
-		return RS_ESYS;
-	}
+	int err = udp_open(&m->udp, m->loop, local, &handler, m);
+	if (err)
+		return host_listen_fault(err, "listen_clients", local, fault, cap);
 	m->advertised = host_advertised(&m->config->advertise_clients, udp_local(m->udp),
 					&m->config->common.redis);
 	return RS_OK;
@@ -191,9 +203,11 @@ static int open_engine(struct mb *m)
 static int open_redis(struct mb *m, char *fault, size_t cap)
 {
 	const struct mb_config *c = m->config;
-	int err = host_redis_open(&m->redis, m->loop, &c->common, (uint32_t)c->redis_timeout_ms,
-				  (uint32_t)c->redis_max_in_flight, NULL, m, fault, cap);
-	m->rds = m->redis.rds;
+	struct rds_config config;
+	int err = host_redis_config(&c->common, (uint32_t)c->redis_timeout_ms,
+				    (uint32_t)c->redis_max_in_flight, m->redis_password, &config, fault, cap);
+	if (!err)
+		err = rds_new(&m->rds, m->loop, &config, NULL, m);
 	return err ? err : auth_redis_new(&m->auth, m->rds);
 }
 
@@ -213,6 +227,9 @@ static void start_timers(struct mb *m)
 	ev_init(&m->engine_timer, on_engine_timer);
 	m->engine_timer.data = m;
 	arm_engine_timer(m, clock_mono_ms());
+	ev_prepare_init(&m->turn, on_turn);
+	ev_set_priority(&m->turn, EV_MINPRI); /* when all links have been read */
+	m->turn.data = m;
 	ev_timer_init(&m->tick, on_tick, MB_TICK_MS / 1000.0, MB_TICK_MS / 1000.0);
 	m->tick.data = m;
 	ev_timer_start(m->loop, &m->tick);
@@ -221,9 +238,10 @@ static void start_timers(struct mb *m)
 static void mb_free(void *app)
 {
 	struct mb *m = app;
-	host_redis_close(&m->redis); /* answers what is under way: the rest must still be there */
+	rds_free(m->rds); /* answers what is under way: the rest must still be there */
 	ev_timer_stop(m->loop, &m->engine_timer);
 	ev_timer_stop(m->loop, &m->tick);
+	ev_clear_pending(m->loop, &m->turn);
 	registry_watch_free(m->watch);
 	registry_free(m->registry);
 	peers_free(m->dcs);
@@ -239,7 +257,7 @@ static void mb_free(void *app)
 	server_free(m->server);
 	udp_close(m->udp);
 	tls_context_free(m->tls);
-	explicit_bzero(&m->key, sizeof m->key);
+	explicit_bzero(m, sizeof *m);
 	free(m);
 }
 

@@ -30,6 +30,11 @@ struct mb_counts {
 	uint64_t acks_sent, ack_unavailable, damaged_records;
 };
 
+/* Time for the engine: monotonic and wall, in ms. */
+struct mb_time {
+	uint64_t mono_ms, wall_ms;
+};
+
 struct mb {
 	struct ev_loop *loop;
 	const struct mb_config *config;
@@ -38,8 +43,8 @@ struct mb {
 	struct keypair key;
 	struct server *server;
 	struct udp *udp;
-	struct host_redis redis;
-	struct rds *rds;                /* that of redis */
+	char redis_password[HOST_PASSWORD_MAX]; /* borrowed by rds */
+	struct rds *rds;
 	struct tls_context *tls;
 	struct peers *dcs, *lbs;
 	struct registry *registry;
@@ -51,8 +56,10 @@ struct mb {
 	uint32_t user_count, logins_pending;
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
 	bool stopping;
+	struct mb_time batch;           /* of the batch of datagrams at hand; mono_ms 0: none */
 	ev_timer engine_timer;          /* at server_deadline() */
 	ev_timer tick;                  /* MB_TICK_MS: renewals, retries, load */
+	ev_prepare turn;                /* never started, fed: mb_flush() at the end of a turn of the loop */
 	unsigned ticks;
 	struct mb_counts counts;
 };
@@ -65,20 +72,23 @@ struct delivery;
 struct user {
 	struct list node;               /* in mb.users */
 	struct delivery *delivery;      /* NULL while nothing is under way */
-	uint64_t owner;                 /* the fence of this login */
-	uint32_t conn;
+	uint32_t conn;                  /* whose session knows the owner token: user_owner() */
 	uint32_t since_s, renew_s;      /* since 1970; monotonic */
 	uint8_t name_len;
 	char name[];                    /* not NUL-terminated */
 };
 
-/* Time for the engine: monotonic and wall, in ms. */
-struct mb_time {
-	uint64_t mono_ms, wall_ms;
-};
+/* The fence of this login; also while the session ends. */
+static inline uint64_t user_owner(const struct mb *m, const struct user *u)
+{
+	return server_owner(m->server, u->conn);
+}
+
 struct mb_time mb_time(void);
 /* Sends what the engine has collected and sets its timer anew; after anything
  * that may have given it work outside a batch of datagrams. */
 void mb_flush(struct mb *m);
+/* The same at the end of this turn of the loop, once for all that came in it. */
+void mb_flush_later(struct mb *m);
 
 #endif

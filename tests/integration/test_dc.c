@@ -28,7 +28,7 @@ static bool field_is(const struct text_answer *a, const char *name, const char *
 	return strcmp(text_answer_value(a, name), value) == 0;
 }
 
-Test(dc, ping_needs_no_app)
+TestThen(stop, dc, ping_needs_no_app)
 {
 	struct text_client c;
 	text_client_open(&c, &f.apps);
@@ -39,7 +39,7 @@ Test(dc, ping_needs_no_app)
 	text_client_close(&c);
 }
 
-Test(dc, auth_names_the_app)
+TestThen(stop, dc, auth_names_the_app)
 {
 	struct text_client c;
 	text_client_open(&c, &f.apps);
@@ -48,7 +48,7 @@ Test(dc, auth_names_the_app)
 	text_client_close(&c);
 }
 
-Test(dc, what_follows_an_auth_waits_for_it)
+TestThen(stop, dc, what_follows_an_auth_waits_for_it)
 {
 	struct text_client c;
 	struct text_answer a;
@@ -75,7 +75,7 @@ static struct record record_of(const char *user, redisReply **keep)
 	return r;
 }
 
-Test(dc, a_second_auth_replaces_the_first)
+TestThen(stop, dc, a_second_auth_replaces_the_first)
 {
 	struct text_client c;
 	redisReply *keep;
@@ -90,7 +90,7 @@ Test(dc, a_second_auth_replaces_the_first)
 }
 
 /* Pipelined behind it, a message must not go out under the App before. */
-Test(dc, a_failed_auth_leaves_no_app)
+TestThen(stop, dc, a_failed_auth_leaves_no_app)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -101,7 +101,7 @@ Test(dc, a_failed_auth_leaves_no_app)
 	text_client_close(&c);
 }
 
-Test(dc, send_stores_what_was_sent)
+TestThen(stop, dc, send_stores_what_was_sent)
 {
 	static const char body[] = "he\0llo\r\n\r\nSEND 1\r\nto bob\r\n\r\n";
 	struct text_client c;
@@ -126,7 +126,7 @@ Test(dc, send_stores_what_was_sent)
 	text_client_close(&c);
 }
 
-Test(dc, send_has_defaults)
+TestThen(stop, dc, send_has_defaults)
 {
 	struct text_client c;
 	redisReply *keep;
@@ -142,7 +142,7 @@ Test(dc, send_has_defaults)
 	text_client_close(&c);
 }
 
-Test(dc, the_largest_body_is_taken)
+TestThen(stop, dc, the_largest_body_is_taken)
 {
 	struct text_client c;
 	struct text_answer a;
@@ -162,7 +162,7 @@ Test(dc, the_largest_body_is_taken)
 	text_client_close(&c);
 }
 
-Test(dc, same_id_is_stored_once)
+TestThen(stop, dc, same_id_is_stored_once)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -178,7 +178,7 @@ Test(dc, same_id_is_stored_once)
 	text_client_close(&c);
 }
 
-Test(dc, not_stored_and_offline_is_dropped)
+TestThen(stop, dc, not_stored_and_offline_is_dropped)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -190,7 +190,7 @@ Test(dc, not_stored_and_offline_is_dropped)
 	text_client_close(&c);
 }
 
-Test(dc, presence_of_one_who_never_came)
+TestThen(stop, dc, presence_of_one_who_never_came)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -200,7 +200,7 @@ Test(dc, presence_of_one_who_never_came)
 }
 
 /* A lease that says a broker holds the user counts only while that broker lives. */
-Test(dc, presence_of_a_dead_broker_counts_for_nothing)
+TestThen(stop, dc, presence_of_a_dead_broker_counts_for_nothing)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -213,7 +213,7 @@ Test(dc, presence_of_a_dead_broker_counts_for_nothing)
 	text_client_close(&c);
 }
 
-Test(dc, thousand_pipelined_are_answered_and_stored_in_order)
+TestThen(stop, dc, thousand_pipelined_are_answered_and_stored_in_order)
 {
 	enum { COUNT = 1000 };
 	struct text_client c;
@@ -247,7 +247,7 @@ Test(dc, thousand_pipelined_are_answered_and_stored_in_order)
 }
 
 /* More than are answered at a time: reading stops and goes on. */
-Test(dc, far_more_requests_than_may_be_due)
+TestThen(stop, dc, far_more_requests_than_may_be_due)
 {
 	enum { COUNT = 20000 };
 	struct text_client c;
@@ -267,7 +267,7 @@ Test(dc, far_more_requests_than_may_be_due)
 	text_client_close(&c);
 }
 
-Test(dc, a_request_may_come_byte_by_byte)
+TestThen(stop, dc, a_request_may_come_byte_by_byte)
 {
 	static const char request[] = "SEND 1\r\nto alice\r\nlength 5\r\n\r\nhello\r\nPING 1\r\n\r\n";
 	struct text_client c;
@@ -284,7 +284,7 @@ Test(dc, a_request_may_come_byte_by_byte)
 }
 
 /* One who asks and never reads is not read any more, and harms nobody. */
-Test(dc, who_does_not_read_is_not_read)
+TestThen(stop, dc, who_does_not_read_is_not_read)
 {
 	enum { BLOCK = 6 * 10000 };
 	struct text_client deaf, other;
@@ -310,7 +310,7 @@ Test(dc, who_does_not_read_is_not_read)
 	text_client_close(&other);
 }
 
-Test(dc, a_short_ttl_leaves_nothing_behind)
+TestThen(stop, dc, a_short_ttl_leaves_nothing_behind)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -325,28 +325,102 @@ Test(dc, a_short_ttl_leaves_nothing_behind)
 	text_client_close(&c);
 }
 
-Test(dc, clients_that_leave_with_answers_due)
+static void wait_for(const char *what, double (*value)(void), double wanted)
 {
+	uint64_t until = clock_mono_ms() + 10000;
+	while (value() != wanted) {
+		cr_assert(clock_mono_ms() < until, "%s is %g, not %g", what, value(), wanted);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+}
+
+static double connections(void) { return dc_fixture_metric(&f, "restante_dc_app_connections"); }
+static double in_flight(void) { return dc_fixture_metric(&f, "restante_dc_redis_in_flight"); }
+static double alices(void) { return atof(redis_text(f.c, "LLEN rs:{alice}:queue")); }
+
+static void send_hundred(struct text_client *c)
+{
+	for (int i = 0; i < 100; i++)
+		text_client_printf(c, "SEND 1\r\nid n%d\r\nto alice\r\nlength 3000\r\n\r\n%3000d", i, i);
+}
+
+static void wait_until_asked(void)
+{
+	uint64_t until = clock_mono_ms() + 10000;
+	while (in_flight() < 100)
+		cr_assert(clock_mono_ms() < until, "the requests are not taken");
+}
+
+TestThen(stop, dc, clients_that_vanish_with_answers_due)
+{
+	static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	struct text_client c, other;
 	dc_fixture_client(&f, &c);
 	dc_fixture_client(&f, &other);
 	redis_server_pause(&f.redis);
-	for (int i = 0; i < 100; i++)
-		text_client_printf(&c, "SEND 1\r\nto alice\r\nlength 3000\r\n\r\n%3000d", i);
-	text_client_printf(&c, "AUTH 1\r\napp chat\r\nkey x\r\n\r\n");
-	/* An answer on this one, later, shows that the other's requests were taken. */
-	text_client_printf(&other, "PING 1\r\n\r\n");
-	struct text_answer a;
-	cr_assert(text_client_read(&other, &a));
+	send_hundred(&c);
+	wait_until_asked();
+	setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 	text_client_close(&c);
-	cr_assert_eq(text_client_ask(&other, "PING 1\r\n\r\n").code, 200);
+	wait_for("connections", connections, 1);
+	cr_expect_geq(in_flight(), 100, "the answers are still due");
 	redis_server_resume(&f.redis);
 	cr_expect_eq(text_client_ask(&other, "SEND 1\r\nto alice\r\n\r\n").code, 200);
-	cr_expect_str_eq(redis_text(f.c, "LLEN rs:{alice}:queue"), "101", "what was taken is stored");
+	wait_for("stored", alices, 101);
 	text_client_close(&other);
 }
 
-Test(dc, is_known_while_it_runs_and_forgotten_in_order)
+/* As `nc -N` does: it has said all and waits for the answers. */
+TestThen(stop, dc, a_client_that_ends_its_side_gets_its_answers)
+{
+	struct text_client c;
+	struct text_answer a;
+	char id[16];
+	dc_fixture_client(&f, &c);
+	redis_server_pause(&f.redis);
+	send_hundred(&c);
+	shutdown(c.fd, SHUT_WR);
+	wait_until_asked();
+	redis_server_resume(&f.redis);
+	for (int i = 0; i < 100; i++) {
+		snprintf(id, sizeof id, "n%d", i);
+		cr_assert(text_client_read(&c, &a) && a.code == 200 && field_is(&a, "id", id), "answer %d", i);
+	}
+	cr_expect(text_client_is_closed(&c));
+	text_client_close(&c);
+	wait_for("connections", connections, 0);
+}
+
+TestThen(stop, dc, a_client_that_ends_within_a_request_is_told)
+{
+	static const char *const cut[] = {"SEND 1\r\nto al", "SEND 1\r\nto alice\r\nlength 5\r\n\r\nhell",
+					  "PING 1\r\n"};
+	for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+		struct text_client c;
+		struct text_answer a;
+		dc_fixture_client(&f, &c);
+		text_client_printf(&c, "PING 1\r\n\r\n%s", cut[i]);
+		shutdown(c.fd, SHUT_WR);
+		cr_assert(text_client_read(&c, &a) && a.code == 200);
+		cr_assert(text_client_read(&c, &a) && a.code == 400, "case %zu", i);
+		cr_expect(text_client_is_closed(&c));
+		text_client_close(&c);
+	}
+	cr_expect_str_eq(dc_fixture_stored(&f), "");
+}
+
+TestThen(stop, dc, a_client_that_leaves_while_its_key_is_looked_up)
+{
+	struct text_client c;
+	text_client_open(&c, &f.apps);
+	redis_server_pause(&f.redis);
+	text_client_printf(&c, "AUTH 1\r\napp chat\r\nkey " DC_KEY "\r\n\r\nSEND 1\r\nto alice\r\n\r\n");
+	text_client_close(&c);
+	redis_server_resume(&f.redis);
+	wait_for("connections", connections, 0);
+}
+
+TestThen(stop, dc, is_known_while_it_runs_and_forgotten_in_order)
 {
 	char apps[ADDR_TEXT_MAX];
 	uint64_t until = clock_mono_ms() + 10000;
@@ -358,7 +432,7 @@ Test(dc, is_known_while_it_runs_and_forgotten_in_order)
 	cr_expect_str_eq(redis_text(f.c, "EXISTS rs:dc:dc1 rs:dcs"), "0");
 }
 
-Test(dc, the_stop_waits_for_answers_that_are_due)
+TestThen(stop, dc, the_stop_waits_for_answers_that_are_due)
 {
 	struct text_client c;
 	struct text_answer a;
@@ -380,7 +454,7 @@ Test(dc, the_stop_waits_for_answers_that_are_due)
 	text_client_close(&probe);
 }
 
-Test(dc, the_stop_does_not_wait_for_ever)
+TestThen(stop, dc, the_stop_does_not_wait_for_ever)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);

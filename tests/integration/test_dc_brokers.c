@@ -38,7 +38,9 @@ static void start(void)
 static void stop(void)
 {
 	fake_broker_close(&mb1);
-	ev_loop_destroy(loop);
+	if (loop)
+		ev_loop_destroy(loop);
+	loop = NULL;
 	text_client_close(&c);
 	dc_fixture_stop(&f);
 }
@@ -105,7 +107,7 @@ static void ack(struct fake_broker *b, struct link_owner owner, const struct uli
 
 static const struct ulid none;
 
-Test(dc_brokers, online_is_stored_and_pushed)
+TestThen(stop, dc_brokers, online_is_stored_and_pushed)
 {
 	struct record r;
 	struct link_owner owner = log_in("mb1", BOOT, CONN);
@@ -124,7 +126,7 @@ Test(dc_brokers, online_is_stored_and_pushed)
 	cr_expect_str_eq(redis_text(f.c, "LLEN rs:{alice}:queue"), "2", "kept until acknowledged");
 }
 
-Test(dc_brokers, not_stored_is_pushed_only)
+TestThen(stop, dc_brokers, not_stored_is_pushed_only)
 {
 	log_in("mb1", BOOT, CONN);
 	struct text_answer a = send_alice("store no\r\n", "now");
@@ -135,7 +137,7 @@ Test(dc_brokers, not_stored_is_pushed_only)
 	cr_expect_str_eq(redis_text(f.c, "EXISTS rs:{alice}:queue"), "0");
 }
 
-Test(dc_brokers, long_records_are_pushed_whole)
+TestThen(stop, dc_brokers, long_records_are_pushed_whole)
 {
 	static char body[RECORD_BODY_MAX + 1];
 	struct record r;
@@ -149,7 +151,7 @@ Test(dc_brokers, long_records_are_pushed_whole)
 }
 
 /* The same id at a broker of another boot, or another id: not this link. */
-Test(dc_brokers, only_the_broker_of_that_boot_is_pushed_to)
+TestThen(stop, dc_brokers, only_the_broker_of_that_boot_is_pushed_to)
 {
 	log_in("mb1", BOOT + 1, CONN);
 	struct text_answer a = send_alice("", "hello");
@@ -162,7 +164,7 @@ Test(dc_brokers, only_the_broker_of_that_boot_is_pushed_to)
 	cr_expect(fake_broker_is_quiet(&mb1));
 }
 
-Test(dc_brokers, a_duplicate_nudges)
+TestThen(stop, dc_brokers, a_duplicate_nudges)
 {
 	struct link_owner owner = log_in("mb1", BOOT, CONN);
 	struct text_answer first = send_alice("id 1\r\n", "hello");
@@ -175,7 +177,7 @@ Test(dc_brokers, a_duplicate_nudges)
 	cr_expect(fake_broker_is_quiet(&mb1));
 }
 
-Test(dc_brokers, fetch_and_acknowledge)
+TestThen(stop, dc_brokers, fetch_and_acknowledge)
 {
 	struct ulid ids[5];
 	struct record r;
@@ -213,7 +215,7 @@ Test(dc_brokers, fetch_and_acknowledge)
 }
 
 /* However much is asked for, a batch stays within its bounds, and all comes. */
-Test(dc_brokers, a_long_queue_comes_in_batches)
+TestThen(stop, dc_brokers, a_long_queue_comes_in_batches)
 {
 	enum { COUNT = 60 };
 	static char body[RECORD_BODY_MAX + 1];
@@ -243,7 +245,7 @@ Test(dc_brokers, a_long_queue_comes_in_batches)
 	cr_expect_gt(batches, 3);
 }
 
-Test(dc_brokers, who_was_followed_by_another_login_is_fenced)
+TestThen(stop, dc_brokers, who_was_followed_by_another_login_is_fenced)
 {
 	struct text_answer a = send_alice("", "hello");
 	struct ulid id = message_of(&a);
@@ -260,7 +262,7 @@ Test(dc_brokers, who_was_followed_by_another_login_is_fenced)
 	cr_expect(m.acked.status == LINK_DONE && m.acked.removed == 1);
 }
 
-Test(dc_brokers, expired_messages_are_not_handed_over)
+TestThen(stop, dc_brokers, expired_messages_are_not_handed_over)
 {
 	cr_assert_eq(send_alice("ttl 1\r\n", "gone").code, 200);
 	cr_assert_eq(send_alice("", "stays").code, 200);
@@ -277,7 +279,7 @@ Test(dc_brokers, expired_messages_are_not_handed_over)
 }
 
 /* What somebody else put into a queue is passed over, and blocks nobody. */
-Test(dc_brokers, what_is_no_record_blocks_nobody)
+TestThen(stop, dc_brokers, what_is_no_record_blocks_nobody)
 {
 	static char junk[RECORD_MAX + 100];
 	size_t len;
@@ -293,12 +295,12 @@ Test(dc_brokers, what_is_no_record_blocks_nobody)
 	cr_expect_eq(record_parse(record, len, &r), RS_OK);
 }
 
-Test(dc_brokers, redis_away_is_said)
+TestThen(stop, dc_brokers, redis_away_is_said)
 {
 	struct link_owner owner = log_in("mb1", BOOT, CONN);
 	struct ulid id = {{1}};
 	redis_server_kill(&f.redis);
-	dc_fixture_until(&c, 503);
+	dc_fixture_wait_redis(&f, false);
 	fetch(&mb1, owner, none, 10);
 	struct link_message m = fake_broker_next(&mb1, LINK_BATCH);
 	cr_expect(is_owner(m.batch.to, owner) && m.batch.status == LINK_UNAVAILABLE);
@@ -307,7 +309,7 @@ Test(dc_brokers, redis_away_is_said)
 	cr_expect(is_owner(m.acked.to, owner) && m.acked.status == LINK_UNAVAILABLE);
 }
 
-Test(dc_brokers, redis_lost_on_the_way_is_said)
+TestThen(stop, dc_brokers, redis_lost_on_the_way_is_said)
 {
 	struct link_owner owner = log_in("mb1", BOOT, CONN);
 	redis_server_pause(&f.redis);
@@ -318,7 +320,7 @@ Test(dc_brokers, redis_lost_on_the_way_is_said)
 	cr_expect(m.batch.status == LINK_UNAVAILABLE);
 }
 
-Test(dc_brokers, a_kick_is_passed_on)
+TestThen(stop, dc_brokers, a_kick_is_passed_on)
 {
 	struct fake_broker mb2;
 	struct link_message kick = {.type = LINK_KICK};
@@ -338,7 +340,7 @@ Test(dc_brokers, a_kick_is_passed_on)
 	fake_broker_close(&mb2);
 }
 
-Test(dc_brokers, a_newer_link_replaces_the_older)
+TestThen(stop, dc_brokers, a_newer_link_replaces_the_older)
 {
 	struct fake_broker again;
 	fake_broker_open(&again, loop, &f.brokers, NULL, "mb1", BOOT + 1);
@@ -356,7 +358,7 @@ Test(dc_brokers, a_newer_link_replaces_the_older)
 	fake_broker_close(&again);
 }
 
-Test(dc_brokers, a_lost_link_with_questions_under_way)
+TestThen(stop, dc_brokers, a_lost_link_with_questions_under_way)
 {
 	struct link_owner owner = log_in("mb1", BOOT, CONN);
 	redis_server_pause(&f.redis);
@@ -372,7 +374,7 @@ Test(dc_brokers, a_lost_link_with_questions_under_way)
 	cr_expect(state_is(&a, "stored"));
 }
 
-Test(dc_brokers, presence_while_online)
+TestThen(stop, dc_brokers, presence_while_online)
 {
 	log_in("mb1", BOOT, CONN);
 	struct text_answer a = text_client_ask(&c, "PRESENCE 1\r\nuser alice\r\n\r\n");
@@ -384,7 +386,7 @@ Test(dc_brokers, presence_while_online)
 }
 
 /* No link here, but the registry says that it lives. */
-Test(dc_brokers, presence_by_the_registry)
+TestThen(stop, dc_brokers, presence_by_the_registry)
 {
 	uint64_t until = clock_mono_ms() + 10000;
 	struct text_answer a;
@@ -422,7 +424,7 @@ static void expect_closed_after(const void *data, size_t len)
 	close(fd);
 }
 
-Test(dc_brokers, what_is_no_broker_is_closed)
+TestThen(stop, dc_brokers, what_is_no_broker_is_closed)
 {
 	expect_closed_after("GET / HTTP/1.1\r\n\r\n", 18);
 	expect_closed_after("\0\0\0\1\x0f", 5);           /* a malformed NUDGE */
@@ -458,7 +460,7 @@ static void stop_tls(void)
 
 TestSuite(dc_brokers_tls, .init = start_tls, .fini = stop_tls, .timeout = 60);
 
-Test(dc_brokers_tls, who_knows_the_secret_is_linked)
+TestThen(stop_tls, dc_brokers_tls, who_knows_the_secret_is_linked)
 {
 	struct tls_context *tls;
 	cr_assert_eq(tls_context_new(&tls, secret, strlen(secret)), RS_OK);
@@ -472,7 +474,7 @@ Test(dc_brokers_tls, who_knows_the_secret_is_linked)
 	tls_context_free(tls);
 }
 
-Test(dc_brokers_tls, who_does_not_know_it_is_not)
+TestThen(stop_tls, dc_brokers_tls, who_does_not_know_it_is_not)
 {
 	expect_closed_after("\0\0\0\xd\1\1" "12345678\2mb", 17);
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_links"), 0);

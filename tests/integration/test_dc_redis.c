@@ -23,12 +23,12 @@ static void start(void)
 static void stop(void) { dc_fixture_stop(&f); }
 TestSuite(dc_redis, .init = start, .fini = stop, .timeout = 90);
 
-Test(dc_redis, away_and_back)
+TestThen(stop, dc_redis, away_and_back)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
 	redis_server_kill(&f.redis);
-	dc_fixture_until(&c, 503);
+	dc_fixture_wait_redis(&f, false);
 	struct text_answer a = text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n");
 	cr_expect_str_eq(a.text, "ERR 503\r\nid 7\r\nreason unavailable, try again\r\n");
 	cr_expect_eq(text_client_ask(&c, "PRESENCE 1\r\nuser alice\r\n\r\n").code, 503);
@@ -36,7 +36,7 @@ Test(dc_redis, away_and_back)
 	cr_expect_eq(text_client_ask(&c, "PING 1\r\n\r\n").code, 200);
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_redis_up"), 0);
 	redis_server_run(&f.redis);
-	dc_fixture_until(&c, 200);
+	dc_fixture_wait_redis(&f, true);
 	dc_fixture_reconnect(&f);
 	cr_expect_eq(text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n").code, 200);
 	cr_expect_str_eq(redis_text(f.c, "LLEN rs:{alice}:queue"), "1");
@@ -44,7 +44,7 @@ Test(dc_redis, away_and_back)
 }
 
 /* AUTH without Redis is no wrong key, and does not close. */
-Test(dc_redis, auth_while_away)
+TestThen(stop, dc_redis, auth_while_away)
 {
 	struct text_client c;
 	text_client_open(&c, &f.apps);
@@ -59,7 +59,7 @@ Test(dc_redis, auth_while_away)
 }
 
 /* The message may be stored or not: the App is told to use the same id. */
-Test(dc_redis, stuck_means_unknown_and_the_id_decides)
+TestThen(stop, dc_redis, stuck_means_unknown_and_the_id_decides)
 {
 	struct text_client c;
 	struct text_answer a;
@@ -71,14 +71,14 @@ Test(dc_redis, stuck_means_unknown_and_the_id_decides)
 	cr_assert(text_client_read(&c, &a));
 	cr_expect_str_eq(a.text, "OK 200\r\nid 8\r\n");
 	redis_server_resume(&f.redis);
-	dc_fixture_until(&c, 200);
+	dc_fixture_wait_redis(&f, true);
 	a = text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n");
 	cr_expect_eq(a.code, 200);
 	cr_expect_str_eq(redis_text(f.c, "LLEN rs:{alice}:queue"), "1", "stored once, now or before");
 	text_client_close(&c);
 }
 
-Test(dc_redis, cut_off_means_unknown)
+TestThen(stop, dc_redis, cut_off_means_unknown)
 {
 	struct text_client c;
 	struct text_answer a;
@@ -97,7 +97,7 @@ Test(dc_redis, cut_off_means_unknown)
 }
 
 /* What goes beyond redis_max_in_flight is refused at once, and in its turn. */
-Test(dc_redis, busy)
+TestThen(stop, dc_redis, busy)
 {
 	struct text_client c;
 	struct text_answer a;
@@ -120,7 +120,7 @@ Test(dc_redis, busy)
 	text_client_close(&c);
 }
 
-Test(dc_redis, full)
+TestThen(stop, dc_redis, full)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -128,13 +128,13 @@ Test(dc_redis, full)
 	redis_text(f.c, "CONFIG SET maxmemory 1");
 	struct text_answer a = text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n");
 	cr_expect_eq(a.code, 503);
-	cr_expect_str_eq(redis_text(f.c, "EXISTS rs:{alice}:queue rs:{alice}:once:chat:7"), "0");
+	cr_expect_str_eq(redis_text(f.c, "EXISTS rs:{alice}:queue rs:{alice}:once:{chat}:7"), "0");
 	redis_text(f.c, "CONFIG SET maxmemory 0");
 	cr_expect_eq(text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n").code, 200);
 	text_client_close(&c);
 }
 
-Test(dc_redis, forgotten_scripts_cost_nothing)
+TestThen(stop, dc_redis, forgotten_scripts_cost_nothing)
 {
 	struct text_client c;
 	dc_fixture_client(&f, &c);
@@ -165,7 +165,7 @@ static void send_window(struct text_client *c)
 
 static int compare(const void *a, const void *b) { return memcmp(a, b, ULID_TEXT); }
 
-Test(dc_redis, what_was_answered_ok_survives_kills)
+TestThen(stop, dc_redis, what_was_answered_ok_survives_kills)
 {
 	struct text_client c;
 	stored = calloc(STORED_MAX, sizeof *stored);
@@ -186,7 +186,7 @@ Test(dc_redis, what_was_answered_ok_survives_kills)
 		send_window(&c);
 		redis_server_run(&f.redis);
 	}
-	dc_fixture_until(&c, 200);
+	dc_fixture_wait_redis(&f, true);
 	dc_fixture_reconnect(&f);
 	redisReply *r = redisCommand(f.c, "LRANGE rs:{alice}:queue 0 -1");
 	cr_assert(r && r->type == REDIS_REPLY_ARRAY);
@@ -216,7 +216,7 @@ static void wait_durable(double value)
 }
 
 /* It looks when it connects; it runs on, and says when all is well again. */
-Test(dc_redis, says_when_redis_is_not_durable)
+TestThen(stop, dc_redis, says_when_redis_is_not_durable)
 {
 	struct text_client c;
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_durable"), 1);
@@ -225,7 +225,8 @@ Test(dc_redis, says_when_redis_is_not_durable)
 	redis_text(f.c, "CLIENT KILL TYPE normal SKIPME yes");
 	wait_durable(0);
 	cr_expect(daemon_process_logged(&f.dc, "Redis is not durable"));
-	dc_fixture_until(&c, 200);
+	dc_fixture_wait_redis(&f, true);
+	cr_expect_eq(text_client_ask(&c, "SEND 1\r\nto alice\r\n\r\n").code, 200);
 	redis_text(f.c, "CONFIG SET appendfsync always");
 	wait_durable(1);
 	text_client_close(&c);

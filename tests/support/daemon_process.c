@@ -69,7 +69,7 @@ void daemon_process_start(struct daemon_process *d, const char *const *argv, con
 {
 	pid_t parent = getpid();
 	*d = (struct daemon_process){.name = argv[0]};
-	strcpy(d->log, "/tmp/rs-daemon-XXXXXX");
+	temp_template("rs-daemon-XXXXXX", d->log);
 	int log = mkostemp(d->log, O_CLOEXEC | O_APPEND);
 	if (log < 0)
 		fail(d, "mkstemp", strerror(errno));

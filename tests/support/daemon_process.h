@@ -13,6 +13,7 @@
 #define SUPPORT_DAEMON_PROCESS_H
 
 #include "base/addr.h"
+#include "support/temp_dir.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
 
 struct daemon_process {
 	pid_t pid;      /* 0: not running */
-	char log[48];   /* the file that holds its standard error */
+	char log[TEMP_PATH_MAX]; /* the file that holds its standard error */
 	const char *name;
 	int code;       /* how it ended */
 };
@@ -49,8 +50,8 @@ int daemon_process_wait(struct daemon_process *d, unsigned timeout_ms);
 /* SIGTERM and daemon_process_wait(): the exit code, also of an earlier
  * daemon_process_wait(). The log is removed if it is 0, else shown and then removed. */
 int daemon_process_stop(struct daemon_process *d);
-/* The same, and the test fails if it is not 0 (a sanitizer's leak, for one). Fit for
- * .fini, where Criterion does not count assertions. */
+/* The same, and the test fails if it is not 0 (a sanitizer's leak, for one). To
+ * be called in the test: what fails in .fini is not counted by Criterion. */
 void daemon_process_stop_clean(struct daemon_process *d);
 /* SIGKILL; the log is removed. */
 void daemon_process_kill(struct daemon_process *d);

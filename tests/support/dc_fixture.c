@@ -26,19 +26,6 @@ void dc_fixture_add_app(struct dc_fixture *f, const char *app)
 
 static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); }
 
-/* AUTH is answered with 503 until the DC has found Redis. */
-static void wait_until_ready(struct dc_fixture *f)
-{
-	struct text_client c;
-	uint64_t until = clock_mono_ms() + WAIT_MS;
-	text_client_open(&c, &f->apps);
-	while (text_client_ask(&c, "AUTH 1\r\napp chat\r\nkey " DC_KEY "\r\n\r\n").code != 200) {
-		cr_assert(clock_mono_ms() < until, "the DC does not find Redis");
-		nap();
-	}
-	text_client_close(&c);
-}
-
 static void start_dc(struct dc_fixture *f, bool durable, const char *const *args)
 {
 	char redis[ADDR_TEXT_MAX];
@@ -64,13 +51,14 @@ void dc_fixture_start(struct dc_fixture *f, const struct redis_options *redis, c
 	f->c = lua_connect(f->redis.port);
 	dc_fixture_add_app(f, "chat");
 	start_dc(f, redis && redis->append_always, args);
-	wait_until_ready(f);
+	dc_fixture_wait_redis(f, true);
 }
 
 void dc_fixture_stop(struct dc_fixture *f)
 {
 	if (f->c)
 		redisFree(f->c);
+	f->c = NULL;
 	daemon_process_stop_clean(&f->dc);
 	redis_server_stop(&f->redis);
 }
@@ -112,15 +100,6 @@ void dc_fixture_reconnect(struct dc_fixture *f)
 	f->c = lua_connect(f->redis.port);
 }
 
-void dc_fixture_until(struct text_client *c, int code)
-{
-	uint64_t until = clock_mono_ms() + WAIT_MS;
-	while (text_client_ask(c, "SEND 1\r\nto probe\r\nttl 60\r\n\r\n").code != code) {
-		cr_assert(clock_mono_ms() < until, "no answer %d", code);
-		nap();
-	}
-}
-
 double dc_fixture_metric(const struct dc_fixture *f, const char *name)
 {
 	static const char get[] = "GET /metrics HTTP/1.0\r\n\r\n";
@@ -135,4 +114,14 @@ double dc_fixture_metric(const struct dc_fixture *f, const char *name)
 	snprintf(mark, sizeof mark, "\n%s ", name);
 	const char *at = strstr(page, mark);
 	return at ? strtod(at + strlen(mark), NULL) : -1;
+}
+
+void dc_fixture_wait_redis(const struct dc_fixture *f, bool up)
+{
+	const char *name = up ? "restante_dc_redis_up" : "restante_dc_redis_connections";
+	uint64_t until = clock_mono_ms() + WAIT_MS;
+	while (dc_fixture_metric(f, name) != (up ? 1 : 0)) {
+		cr_assert(clock_mono_ms() < until, "Redis does not go %s", up ? "up" : "down");
+		nap();
+	}
 }

@@ -18,10 +18,22 @@ struct dc_fixture {
 	struct addr apps, brokers, http;
 };
 
+/* A Test that ends with a call of `stop`: what fails in .fini is not counted by
+ * Criterion, and a daemon that leaks or crashes in its stop would go unseen. The
+ * suite names it as its .fini as well, for tests that end early. */
+#define TestThen(stop, suite, name, ...) \
+	static void suite##_##name(void); \
+	Test(suite, name __VA_OPT__(,) __VA_ARGS__) \
+	{ \
+		suite##_##name(); \
+		stop(); \
+	} \
+	static void suite##_##name(void)
+
 /* redis NULL: nothing kept, and then durability is memory. args: more arguments of
  * the DC, NULL-terminated, may be NULL. Returns when the DC answers. */
 void dc_fixture_start(struct dc_fixture *f, const struct redis_options *redis, const char *const *args);
-/* Stops all; the DC must end in order. */
+/* Stops all; the DC must end in order. A second call does nothing. */
 void dc_fixture_stop(struct dc_fixture *f);
 /* An authenticated connection. */
 void dc_fixture_client(const struct dc_fixture *f, struct text_client *c);
@@ -32,8 +44,8 @@ void dc_fixture_add_app(struct dc_fixture *f, const char *app);
 const char *dc_fixture_stored(struct dc_fixture *f);
 /* The connection for the test's own questions, anew after a restart of Redis. */
 void dc_fixture_reconnect(struct dc_fixture *f);
-/* Sends one after the other until the answer has this code; fails after 20 s. */
-void dc_fixture_until(struct text_client *c, int code);
+/* Waits until the DC has all its connections to Redis, or none. */
+void dc_fixture_wait_redis(const struct dc_fixture *f, bool up);
 /* The value of a line of /metrics ("restante_dc_links 1"), or -1. */
 double dc_fixture_metric(const struct dc_fixture *f, const char *name);
 

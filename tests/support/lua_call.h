@@ -53,6 +53,6 @@ void lua_teardown(void);
 /* What every user's script is called with in the tests. */
 #define LUA_QUEUE "rs:{alice}:queue"
 #define LUA_PRESENCE "rs:{alice}:presence"
-#define LUA_ONCE "rs:{alice}:once:chat:order-17"
+#define LUA_ONCE "rs:{alice}:once:{chat}:order-17"
 
 #endif

@@ -123,7 +123,7 @@ void redis_server_start(struct redis_server *s, const struct redis_options *opti
 	memset(s, 0, sizeof *s);
 	if (options)
 		s->options = *options;
-	strcpy(s->dir, "/tmp/rs-redis-XXXXXX");
+	temp_template("rs-redis-XXXXXX", s->dir);
 	if (!mkdtemp(s->dir))
 		fail(s, "mkdtemp");
 	for (int i = 0; i < PORT_TRIES; i++) {

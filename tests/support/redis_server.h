@@ -12,6 +12,7 @@
 #define SUPPORT_REDIS_SERVER_H
 
 #include "base/addr.h"
+#include "support/temp_dir.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ struct redis_server {
 	pid_t pid; /* 0: not running */
 	uint16_t port;
 	struct redis_options options;
-	char dir[32];
+	char dir[TEMP_PATH_MAX];
 };
 
 /* options NULL: no password, nothing kept. Returns when PING is answered. */

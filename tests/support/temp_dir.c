@@ -15,9 +15,17 @@ static _Noreturn void fail(const char *what)
 	abort();
 }
 
+const char *temp_template(const char *name, char out[TEMP_PATH_MAX])
+{
+	const char *base = getenv("TMPDIR");
+	if (snprintf(out, TEMP_PATH_MAX, "%s/%s", base && *base ? base : "/tmp", name) >= TEMP_PATH_MAX)
+		fail("TMPDIR is too long");
+	return out;
+}
+
 void temp_dir_make(struct temp_dir *d)
 {
-	snprintf(d->path, sizeof d->path, "/tmp/rs-test-XXXXXX");
+	temp_template("rs-test-XXXXXX", d->path);
 	if (!mkdtemp(d->path))
 		fail("mkdtemp");
 }

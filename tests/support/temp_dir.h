@@ -5,11 +5,14 @@
 
 #include <sys/types.h>
 
-#define TEMP_PATH_MAX 128
+#define TEMP_PATH_MAX 256
 
 struct temp_dir {
 	char path[TEMP_PATH_MAX];
 };
+
+/* "<TMPDIR, or /tmp>/<name>", for mkdtemp() and its kind; returns out. */
+const char *temp_template(const char *name, char out[TEMP_PATH_MAX]);
 
 /* A failure ends the test process with a message. */
 void temp_dir_make(struct temp_dir *d);

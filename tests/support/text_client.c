@@ -25,7 +25,8 @@ void text_client_open(struct text_client *c, const struct addr *to)
 
 void text_client_close(struct text_client *c)
 {
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	c->fd = -1;
 	buf_deinit(&c->in);
 }

@@ -25,7 +25,7 @@ struct text_answer {
 };
 
 void text_client_open(struct text_client *c, const struct addr *to);
-void text_client_close(struct text_client *c);
+void text_client_close(struct text_client *c); /* a second time does nothing */
 /* AUTH, and its OK. */
 void text_client_auth(struct text_client *c, const char *app, const char *key);
 

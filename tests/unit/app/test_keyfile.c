@@ -78,7 +78,7 @@ Test(keyfile, a_file_that_others_may_use_is_refused)
 {
 	static const mode_t modes[] = {0640, 0604, 0620, 0666};
 	struct keypair k;
-	char want[512], secret[SECRET_MAX + 1];
+	char want[1024], secret[SECRET_MAX + 1];
 	size_t len;
 	temp_path(&dir, "key", path);
 	cr_assert_eq(load(&k), RS_OK);

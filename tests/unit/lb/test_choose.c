@@ -12,7 +12,7 @@ static struct link_load load_of(unsigned port, uint32_t sessions, uint32_t capac
 {
 	static uint8_t key[32];
 	char text[ADDR_TEXT_MAX];
-	struct link_load l = {.sessions = sessions, .capacity = capacity, .key = key};
+	struct link_load l = {.sessions = sessions, .capacity = capacity, .key = key, .zone = {"", 0}};
 	snprintf(text, sizeof text, "127.0.0.1:%u", port);
 	cr_assert_eq(addr_parse(text, &l.address), 0);
 	return l;

@@ -12,7 +12,7 @@ Test(keys, names)
 	key_presence(k, "zo\xc3\xab", 4);
 	cr_assert_str_eq(k, "rs:{zo\xc3\xab}:presence");
 	key_once(k, "alice", 5, "chat", 4, "order-17", 8);
-	cr_assert_str_eq(k, "rs:{alice}:once:chat:order-17");
+	cr_assert_str_eq(k, "rs:{alice}:once:{chat}:order-17");
 	key_app(k, "chat", 4);
 	cr_assert_str_eq(k, "rs:app:chat");
 	key_member(k, "broker", "mb1");
@@ -32,7 +32,7 @@ Test(keys, longest_names_fit)
 {
 	char k[KEY_MAX], name[64];
 	memset(name, 'n', sizeof name);
-	cr_assert_eq(key_once(k, name, 64, name, 64, name, 64), 4 + 64 + 7 + 64 + 1 + 64);
+	cr_assert_eq(key_once(k, name, 64, name, 64, name, 64), 4 + 64 + 8 + 64 + 2 + 64);
 	cr_assert_eq(strlen(k), 204);
 }
 
