@@ -13,6 +13,10 @@ const char *name_fault(const void *name, size_t len)
 	if (len > NAME_MAX_BYTES)
 		return "is longer than 64 bytes";
 	for (size_t at = 0; at < len;) {
+		if (p[at] > ' ' && p[at] < 0x7f && p[at] != '{' && p[at] != '}') {
+			at++; /* what names are made of; the rest is looked at closely */
+			continue;
+		}
 		uint32_t c;
 		size_t step = utf8_next(p + at, len - at, &c);
 		if (step == 0)

@@ -257,12 +257,17 @@ static void repeat_login(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 	client_send_login(c);
 }
 
+bool client_keys_old(const struct client *c, uint64_t now_ms)
+{
+	return c->next_number >= CLIENT_RENEW_NUMBER || c->received.next >= CLIENT_RENEW_NUMBER ||
+	       now_ms - c->born_ms >= CLIENT_RENEW_MS;
+}
+
 /* Keys have served long enough: shake hands anew with the same broker. What is
  * not acknowledged is fetched again there, and not shown twice. */
 static bool renew(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 {
-	if (c->next_number < CLIENT_RENEW_NUMBER && c->received.next < CLIENT_RENEW_NUMBER &&
-	    now_ms - c->born_ms < CLIENT_RENEW_MS)
+	if (!client_keys_old(c, now_ms))
 		return false;
 	c->stats.renewed++;
 	client_start_hello(c, now_ms, wall_ms);
@@ -320,7 +325,7 @@ uint64_t client_deadline(const struct client *c)
 void client_hint_unreachable(struct client *c, uint64_t now_ms)
 {
 	if (c->state == CLIENT_ONLINE && !c->beat_urgent) {
-		c->beat_urgent = true;
+		c->beat_urgent = c->beat_soon = true;
 		c->tries = 0;
 		c->deadline_ms = now_ms;
 	} else if (c->state == CLIENT_HELLO && c->choice.count > c->at + 1u) {

@@ -11,8 +11,8 @@
  *   CLIENT_ONLINE   accepted
  *
  * Timers: one, `deadline`, whose meaning depends on the state (try again, give
- * this one up, next heartbeat), and one for the age of the keys. Time as in
- * session/server.h. Call client_flush() after each batch of datagrams. */
+ * this one up, next heartbeat or, when the keys are old, a new handshake), and one
+ * for a message that was not taken. Time as in session/server.h. Call client_flush() after each batch of datagrams. */
 #ifndef SESSION_CLIENT_H
 #define SESSION_CLIENT_H
 

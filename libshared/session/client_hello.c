@@ -86,7 +86,7 @@ static void on_resp(struct client *c, uint64_t now_ms, const uint8_t *data)
 	c->ack_count = c->piece_count = 0;
 	c->offer_ms = 0;
 	c->born_ms = c->heard_ms = now_ms;
-	c->beat_waits = c->beat_urgent = false;
+	c->beat_waits = c->beat_urgent = c->beat_soon = false;
 	client_set_state(c, CLIENT_LOGIN, 0, now_ms);
 }
 

@@ -47,6 +47,7 @@ void client_send_beat(struct client *c, uint64_t now_ms)
 	c->beat_number = c->next_number++;
 	c->beat_sent_ms = now_ms;
 	c->beat_waits = true;
+	c->beat_soon = false;
 	c->stats.heartbeats++;
 	keys_write_beat(&c->keys, PACKET_HEARTBEAT, c->conn, c->beat_number, packet);
 	c->handler.send(c->ctx, &c->peer, packet, sizeof packet);
@@ -243,6 +244,13 @@ static void on_frame(struct client *c, uint64_t now_ms, const struct frame *f)
 	}
 }
 
+/* The broker lives. Old keys are changed when the deadline comes, so let it come. */
+static void put_off_beat(struct client *c, uint64_t now_ms)
+{
+	if (c->state == CLIENT_ONLINE && !c->beat_waits && !c->beat_soon && !client_keys_old(c, now_ms))
+		c->deadline_ms = now_ms + 1000u * c->heartbeat_s;
+}
+
 static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len)
 {
 	struct packet_header h = packet_read_header(data);
@@ -259,8 +267,7 @@ static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len
 	replay_mark(&c->received, number);
 	c->heard_ms = now_ms;
 	c->stats.data_in++;
-	if (c->state == CLIENT_ONLINE && !c->beat_waits)
-		c->deadline_ms = now_ms + 1000u * c->heartbeat_s;
+	put_off_beat(c, now_ms);
 	struct reader r = reader_over(data + PACKET_HEADER, (size_t)frames_len);
 	struct frame f;
 	while (frame_read(&r, &f) == RS_OK) {
@@ -292,13 +299,15 @@ static void on_beat(struct client *c, uint64_t now_ms, const uint8_t *data)
 	if (data[0] == PACKET_HEARTBEAT_MOVED) {
 		struct frame f = {.type = FRAME_MOVE};
 		client_send_frame(c, &f);
+		c->beat_soon = true; /* also when only a part of what follows is lost */
 		c->deadline_ms = now_ms + (next < MORE_MS ? next : MORE_MS);
 	}
 }
 
 static void on_reset(struct client *c, uint64_t now_ms, const uint8_t *data)
 {
-	if (!bytes_equal_ct(data + PACKET_HEADER, c->reset_token, RESET_TOKEN)) {
+	if (packet_read_header(data).number != 0 ||
+	    !bytes_equal_ct(data + PACKET_HEADER, c->reset_token, RESET_TOKEN)) {
 		c->stats.bad_packets++;
 		return;
 	}

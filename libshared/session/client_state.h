@@ -42,6 +42,7 @@ struct client {
 	uint32_t beat_number;      /* of the heartbeat that awaits its answer */
 	uint64_t beat_sent_ms;
 	bool beat_waits, beat_urgent;
+	bool beat_soon;            /* the next heartbeat is not put off by what comes in */
 
 	/* messages */
 	struct inbox inbox;
@@ -61,6 +62,8 @@ void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsig
 /* Forgets the session and begins again after a jittered wait of up to `spread_ms`. */
 void client_begin_again(struct client *c, uint64_t now_ms, unsigned why, uint64_t least_ms,
 			uint64_t spread_ms);
+/* They have served for as many packets, or as long, as they should. */
+bool client_keys_old(const struct client *c, uint64_t now_ms);
 /* The set of ids shown, made when first needed; false: out of memory. */
 bool client_has_seen(struct client *c);
 void client_start_hello(struct client *c, uint64_t now_ms, uint64_t wall_ms);

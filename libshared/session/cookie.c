@@ -17,7 +17,10 @@ static void rotate(struct cookie_jar *j, uint64_t now_ms)
 {
 	if (now_ms - j->changed_ms < COOKIE_ROTATE_MS)
 		return;
-	memcpy(j->secret[1], j->secret[0], sizeof j->secret[0]);
+	if (now_ms - j->changed_ms < 2 * COOKIE_ROTATE_MS)
+		memcpy(j->secret[1], j->secret[0], sizeof j->secret[0]);
+	else /* nobody asked for long: the present one is too old as well */
+		j->random(j->secret[1], sizeof j->secret[1]);
 	j->random(j->secret[0], sizeof j->secret[0]);
 	j->changed_ms = now_ms;
 }

@@ -26,7 +26,8 @@ struct outmsg {
 
 enum {
 	REORDER = 3,         /* RFC 9002, 6.1.1: packets later that make a loss */
-	PROBE_MIN_MS = 1000, /* the application takes its time: do not ask more often */
+	PROBE_MIN_MS = 1000, /* the application takes its time: do not ask more often, ... */
+	PROBE_DOUBLE = 3,    /* ... and less often each time, so many times */
 };
 
 void outbox_init(struct outbox *o, uint32_t conn)
@@ -193,10 +194,10 @@ static void ack_piece(struct outbox *o, struct outmsg *m, unsigned i, uint32_t s
 void outbox_on_fragment_ack(struct outbox *o, const struct frame_fragment_ack *f, uint64_t now_ms)
 {
 	struct outmsg *m = find_ref(o, f->ref);
-	if (!m || m->voided)
+	if (!m || (m->voided && f->bitmap)) /* about what it was before */
 		return;
 	for (unsigned i = 0; i < m->pieces; i++)
-		if (f->bitmap >> i & 1)
+		if (m->voided || f->bitmap >> i & 1)
 			ack_piece(o, m, i, f->seen, now_ms);
 }
 
@@ -209,6 +210,7 @@ int outbox_on_message_ack(struct outbox *o, uint32_t ref, uint32_t seen, uint64_
 	for (unsigned i = 0; i < m->pieces; i++)
 		ack_piece(o, m, i, seen, now_ms);
 	*done = (struct outbox_done){.id = m->id, .stored = m->stored, .voided = m->voided};
+	o->probes = 0;
 	o->count--;
 	o->bytes -= m->total;
 	list_remove(&m->node);
@@ -243,8 +245,8 @@ static void probe(struct outbox *o)
 {
 	struct outmsg *m = first_message(o);
 	set_state(o, m, m->pieces - 1u, PIECE_WAITING);
-	if (o->rtt.backoff < OUTBOX_GIVE_UP - 1)
-		o->rtt.backoff++;
+	if (o->probes < PROBE_DOUBLE)
+		o->probes++;
 }
 
 void outbox_on_timeout(struct outbox *o)
@@ -275,7 +277,7 @@ uint64_t outbox_deadline(const struct outbox *o)
 	uint32_t rto = rtt_timeout_ms(&o->rtt);
 	if (o->stalled || o->count == 0)
 		return UINT64_MAX;
-	if (o->flight == 0 && rto < PROBE_MIN_MS)
-		rto = PROBE_MIN_MS;
+	if (o->flight == 0 && rto < (uint32_t)PROBE_MIN_MS << o->probes)
+		rto = (uint32_t)PROBE_MIN_MS << o->probes;
 	return o->sent_ms + rto;
 }

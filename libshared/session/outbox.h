@@ -38,6 +38,7 @@ struct outbox {
 	uint64_t sent_ms;             /* when a piece was last sent: the timer starts there */
 	struct rtt rtt;
 	bool stalled;                 /* gave up until a sign of life */
+	uint8_t probes;               /* times it asked whether the oldest was taken, in vain */
 };
 
 /* What left the outbox, for the owner's records. */

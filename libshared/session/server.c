@@ -262,6 +262,13 @@ static uint64_t idle_limit_ms(const struct session *x)
 	return limit > SERVER_IDLE_MIN_MS ? limit : SERVER_IDLE_MIN_MS;
 }
 
+/* Until the client has surely spoken again, and heard why. */
+static uint64_t linger_ms(const struct session *x)
+{
+	uint64_t beats = (uint64_t)x->heartbeat_s * 1000 + SERVER_LINGER_BEAT_MS;
+	return beats > SERVER_LINGER_MS ? beats : SERVER_LINGER_MS;
+}
+
 static void sweep_one(struct server *s, struct session *x, uint64_t now_ms)
 {
 	uint64_t silent_ms = (uint64_t)(tenths(s, now_ms) - x->heard_ds) * 100;
@@ -288,7 +295,7 @@ static void sweep_one(struct server *s, struct session *x, uint64_t now_ms)
 		}
 		break;
 	case SESSION_CLOSED:
-		if (silent_ms >= SERVER_LINGER_MS)
+		if (silent_ms >= linger_ms(x))
 			server_drop(s, x, now_ms);
 		break;
 	}
@@ -296,9 +303,11 @@ static void sweep_one(struct server *s, struct session *x, uint64_t now_ms)
 
 static void sweep(struct server *s, uint64_t now_ms)
 {
-	if (now_ms < s->sweep_ms || s->table.size == 0)
+	if (now_ms < s->sweep_ms)
 		return;
 	s->sweep_ms = now_ms + SWEEP_MS;
+	if (s->table.size == 0)
+		return;
 	uint32_t part = s->table.size / SWEEP_PARTS + 1;
 	if (part < SWEEP_LEAST)
 		part = SWEEP_LEAST < s->table.size ? SWEEP_LEAST : s->table.size;
@@ -374,6 +383,11 @@ void server_close_session(struct server *s, uint32_t conn, uint64_t now_ms, enum
 		s->handler.on_gone(s->ctx, conn, user, code);
 }
 
+static uint32_t window_bytes(const struct session *x)
+{
+	return (uint32_t)x->window * SESSION_WINDOW_UNIT;
+}
+
 static struct outbox *get_outbox(struct session *x)
 {
 	if (!x->outbox) {
@@ -399,7 +413,7 @@ int server_push(struct server *s, uint32_t conn, const struct record *r, bool st
 	if (len < 0)
 		return len;
 	int err = outbox_add(o, x->next_ref, &r->id, stored, r->expires_ms, object, (size_t)len,
-			     x->window);
+			     window_bytes(x));
 	if (err)
 		return err;
 	x->next_ref++;
@@ -411,7 +425,7 @@ int server_push(struct server *s, uint32_t conn, const struct record *r, bool st
 bool server_has_room(const struct server *s, uint32_t conn)
 {
 	struct session *x = find_state(s, conn, SESSION_ONLINE);
-	return x && (!x->outbox || outbox_has_room(x->outbox, x->window));
+	return x && (!x->outbox || outbox_has_room(x->outbox, window_bytes(x)));
 }
 
 void server_set_more(struct server *s, uint32_t conn, bool more)
@@ -425,6 +439,12 @@ void *server_user(const struct server *s, uint32_t conn)
 {
 	struct session *x = find_state(s, conn, SESSION_ONLINE);
 	return x ? x->user : NULL;
+}
+
+uint64_t server_owner(const struct server *s, uint32_t conn)
+{
+	struct session *x = table_find(&s->table, conn);
+	return x ? x->owner : 0;
 }
 
 struct addr server_address(const struct server *s, uint32_t conn)

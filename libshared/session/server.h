@@ -28,7 +28,8 @@
 
 #define SERVER_HALF_OPEN_MAX 4096    /* handshakes under way */
 #define SERVER_HALF_OPEN_MS 10000    /* then a half-open session is freed */
-#define SERVER_LINGER_MS 30000       /* how long a closed session answers with why */
+#define SERVER_LINGER_MS 30000       /* how long a closed session answers with why ... */
+#define SERVER_LINGER_BEAT_MS 15000  /* ... but for this beyond its heartbeat interval */
 #define SERVER_RESETS_PER_S 1000
 #define SERVER_IDLE_BEATS 3          /* heartbeat intervals of silence, then offline ... */
 #define SERVER_IDLE_MIN_MS 2000      /* ... but at least this */
@@ -92,6 +93,9 @@ void server_set_more(struct server *s, uint32_t conn, bool more);
 void server_close_session(struct server *s, uint32_t conn, uint64_t now_ms, enum close_code code);
 /* What server_accept() was given, or NULL if there is no such session online. */
 void *server_user(const struct server *s, uint32_t conn);
+/* The owner that server_accept() was given, also from inside on_gone(); 0 if there
+ * is none. */
+uint64_t server_owner(const struct server *s, uint32_t conn);
 /* Calls fn for each session online (for an orderly stop). */
 void server_each(struct server *s, void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx);
 /* Brokers named to clients at login, for when no balancer answers. */

@@ -119,10 +119,11 @@ static void client_closes(struct server *s, struct session *x, uint64_t now_ms)
 {
 	void *user = x->user;
 	uint32_t conn = x->conn;
-	bool online = x->state == SESSION_ONLINE;
-	server_drop(s, x, now_ms);
-	if (online)
+	if (x->state == SESSION_ONLINE) { /* known, but gone, while its owner hears of it */
+		server_set_state(s, x, SESSION_CLOSED, now_ms);
 		s->handler.on_gone(s->ctx, conn, user, CLOSE_NORMAL);
+	}
+	server_drop(s, x, now_ms);
 }
 
 void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, const struct addr *from,
@@ -159,8 +160,7 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 	}
 	if (r.failed) {
 		s->stats.bad_packets++;
-		if (x->state != SESSION_HALF_OPEN)
-			server_close_session(s, conn, now_ms, CLOSE_PROTOCOL);
+		server_close_session(s, conn, now_ms, CLOSE_PROTOCOL); /* a LOGIN that makes no sense, too */
 		return;
 	}
 	if (!proven && !answered && newest)

@@ -145,7 +145,7 @@ void server_on_init(struct server *s, uint64_t now_ms, uint64_t wall_ms, const s
 	struct session *x = open_half(s, now_ms, from, init, &half);
 	if (x) {
 		x->heartbeat_s = choose_heartbeat(s, p.heartbeat_s);
-		x->window = clamp(p.window, WINDOW_LEAST, WINDOW_MOST);
+		x->window = (uint16_t)(clamp(p.window, WINDOW_LEAST, WINDOW_MOST) / SESSION_WINDOW_UNIT);
 		if (write_resp(s, x, &noise, wall_ms, attempt, half->resp)) {
 			server_drop(s, x, now_ms);
 		} else {

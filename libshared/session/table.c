@@ -41,8 +41,7 @@ static int grow(struct table *t, uint16_t salt)
 	t->chunk[t->size / CHUNK] = c;
 	uint32_t places = t->max - t->size < CHUNK ? t->max - t->size : CHUNK;
 	for (uint32_t i = places; i-- > 0;) {
-		c[i].generation = (uint16_t)((salt + i * 7) % GENERATIONS);
-		c[i].conn = t->size + i;
+		c[i].conn = (salt + i * 7) % GENERATIONS << TABLE_INDEX_BITS | (t->size + i);
 		c[i].next_free = t->first_free;
 		t->first_free = t->size + i + 1;
 	}
@@ -57,23 +56,20 @@ struct session *table_take(struct table *t, uint16_t salt)
 	uint32_t place = t->first_free - 1;
 	struct session *s = table_at(t, place);
 	t->first_free = s->next_free;
-	uint16_t generation = (uint16_t)((s->generation + 1) % GENERATIONS);
+	uint32_t generation = ((s->conn >> TABLE_INDEX_BITS) + 1) % GENERATIONS;
 	memset(s, 0, sizeof *s);
-	s->generation = generation ? generation : 1;
-	s->conn = (uint32_t)s->generation << TABLE_INDEX_BITS | place;
+	s->conn = (generation ? generation : 1) << TABLE_INDEX_BITS | place;
 	t->used++;
 	return s;
 }
 
 void table_put(struct table *t, struct session *s)
 {
-	uint32_t place = s->conn & (TABLE_MAX - 1);
-	uint16_t generation = s->generation;
+	uint32_t conn = s->conn;
 	explicit_bzero(s, sizeof *s);
-	s->generation = generation;
-	s->conn = place;
+	s->conn = conn;
 	s->next_free = t->first_free;
-	t->first_free = place + 1;
+	t->first_free = (conn & (TABLE_MAX - 1)) + 1;
 	t->used--;
 }
 

@@ -14,17 +14,18 @@
 
 enum session_state { SESSION_FREE, SESSION_HALF_OPEN, SESSION_LOGIN, SESSION_ONLINE, SESSION_CLOSED };
 
+#define SESSION_WINDOW_UNIT 64 /* bytes of messages */
+
 /* An idle client costs this and what its user costs in the broker: keep it small. */
 struct session {
 	struct keys keys;
 	struct addr addr;       /* proven: where its packets go */
-	uint16_t generation;
-	uint32_t conn;
+	uint32_t conn;          /* place and generation, also of a free one */
 	struct replay received;
 	uint32_t next_number;   /* of the next packet sent */
 	uint32_t next_ref;      /* of the next message; the first is 1 */
 	uint32_t heard_ds;      /* last authentic packet, or start, in tenths of a second since the server's start */
-	uint32_t window;        /* bytes of messages the client takes at a time */
+	uint16_t window;        /* how much the client takes at a time, in SESSION_WINDOW_UNIT */
 	uint16_t heartbeat_s;
 	uint8_t state;          /* enum session_state; changed by the server only */
 	uint8_t close_code;
@@ -37,7 +38,7 @@ struct session {
 		uint32_t retry_ms;  /* CLOSED: after a refused login */
 		uint32_t half;      /* HALF_OPEN: its place in the half-open table + 1 */
 	};
-	uint64_t owner;         /* ONLINE: the fence, for LOGIN_OK said again */
+	uint64_t owner;         /* the fence that server_accept() was given */
 };
 
 struct table {

@@ -38,7 +38,7 @@ bool packet_length_ok(const uint8_t *data, size_t len)
 	case PACKET_RESP: return len == RESP_BYTES;
 	case PACKET_COOKIE: return len == COOKIE_BYTES;
 	case PACKET_ASK: return len == ASK_BYTES;
-	case PACKET_ANSWER: return len > HELLO_HEADER + 32 + PACKET_TAG;
+	case PACKET_ANSWER: return len >= ANSWER_BYTES_MIN && len <= ANSWER_BYTES_MAX;
 	default: return false;
 	}
 }

@@ -19,13 +19,13 @@ enum packet_type {
 	PACKET_HEARTBEAT_ACK = 0x02, /* S>C  16  the same; echoes the number */
 	PACKET_HEARTBEAT_MORE = 0x03,/* S>C  16  as 0x02, and something waits for you */
 	PACKET_HEARTBEAT_MOVED = 0x06, /* S>C 16  as 0x02: your address changed, prove it with MOVE */
-	PACKET_DATA = 0x04,          /* both 24..512  conn 4, number 3, sealed frames */
+	PACKET_DATA = 0x04,          /* both 25..512  conn 4, number 3, sealed frames */
 	PACKET_RESET = 0x05,         /* S>C  16  conn 4, 0 (3), token 8 */
 	PACKET_INIT = 0x10,          /* C>MB 128 */
 	PACKET_RESP = 0x11,          /* MB>C 96 */
 	PACKET_COOKIE = 0x12,        /* S>C  24 */
 	PACKET_ASK = 0x13,           /* C>LB 512 */
-	PACKET_ANSWER = 0x14,        /* LB>C 72..512 */
+	PACKET_ANSWER = 0x14,        /* LB>C 62..362 */
 };
 
 /* Lengths in bytes. */
@@ -49,6 +49,8 @@ enum {
 	ASK_PAYLOAD = 440,           /* 8 + 16 + 32 + 440 + 16 */
 	ANSWER_PAYLOAD_MAX = 456,    /* 8 + 32 + 456 + 16 */
 	ANSWER_BROKERS_MAX = 6,
+	ANSWER_BYTES_MIN = 62,       /* 8 + 32 + 6 + 16, and 50 for each broker */
+	ANSWER_BYTES_MAX = ANSWER_BYTES_MIN + 50 * ANSWER_BROKERS_MAX,
 	ASK_AVOID_MAX = 8,
 	NOISE_PROLOGUE = 8 + HELLO_HEADER + COOKIE_LEN, /* label, the first 24 bytes of INIT or ASK */
 };

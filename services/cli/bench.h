@@ -12,10 +12,11 @@
 #define BENCH_ROUNDS_MAX 64
 #define BENCH_FIGURES_MAX 48
 #define BENCH_PREFIX_MAX 24
+#define BENCH_TTL_S 3600  /* what an interrupted run leaves is gone after that */
 #define BENCH_BODY_MIN 16 /* where a message must say which one it is */
 
 struct bench_options { /* 0: the benchmark's own default */
-	int64_t count, seconds, size, depth, users, clients, messages, rounds, pace;
+	int64_t count, seconds, size, depth, users, clients, messages, rounds, pace, connections;
 	const char *broker, *metrics;
 	bool json;
 };

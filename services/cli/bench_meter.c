@@ -50,10 +50,10 @@ static bool find(const char *page, const char *name, double *out)
 
 static int take(const char *page, struct reading *r)
 {
-	bool all = find(page, "resident_bytes", &r->resident_bytes) & find(page, "cpu_seconds_total", &r->cpu_s) &
-		   find(page, "mb_online", &r->online) & find(page, "mb_heartbeats_total", &r->heartbeats) &
-		   find(page, "mb_handshakes_total", &r->handshakes) &
-		   find(page, "mb_messages_pushed_total", &r->pushed) &
+	bool all = find(page, "resident_bytes", &r->resident_bytes) && find(page, "cpu_seconds_total", &r->cpu_s) &&
+		   find(page, "mb_online", &r->online) && find(page, "mb_heartbeats_total", &r->heartbeats) &&
+		   find(page, "mb_handshakes_total", &r->handshakes) &&
+		   find(page, "mb_messages_pushed_total", &r->pushed) &&
 		   find(page, "mb_messages_acked_total", &r->acked);
 	return all ? RS_OK : RS_EREMOTE;
 }

@@ -90,18 +90,36 @@ int pipe_drain(struct pipe *p)
 
 bool pipe_is_done(const struct pipe *p) { return p->done == p->count; }
 
-int pipe_run(struct pipe *p)
+/* 0 and all is done, or an error; else at least one has got something. */
+static int turn(struct pipe *p, size_t count, bool *done)
 {
-	while (!pipe_is_done(p)) {
-		int err = pipe_fill(p, UINT64_MAX);
+	struct pollfd w[PIPES_MAX];
+	*done = true;
+	for (size_t k = 0; k < count; k++) {
+		int err = pipe_fill(&p[k], UINT64_MAX);
 		if (err)
 			return err;
-		struct pollfd w = {p->fd, (short)(POLLIN | (buf_len(&p->out) ? POLLOUT : 0)), 0};
-		if (poll(&w, 1, STALL_MS) == 0)
-			return RS_ETIMEOUT;
-		err = pipe_drain(p);
+		w[k] = (struct pollfd){pipe_is_done(&p[k]) ? -1 : p[k].fd,
+				       (short)(POLLIN | (buf_len(&p[k].out) ? POLLOUT : 0)), 0};
+		*done &= pipe_is_done(&p[k]);
+	}
+	if (*done)
+		return RS_OK;
+	if (poll(w, count, STALL_MS) == 0)
+		return RS_ETIMEOUT;
+	for (size_t k = 0; k < count; k++) {
+		int err = w[k].revents ? pipe_drain(&p[k]) : RS_OK;
 		if (err)
 			return err;
 	}
 	return RS_OK;
+}
+
+int pipe_run(struct pipe *p, size_t count)
+{
+	bool done = false;
+	int err = count <= PIPES_MAX ? RS_OK : RS_ELIMIT;
+	while (!err && !done)
+		err = turn(p, count, &done);
+	return err;
 }

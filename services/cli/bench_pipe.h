@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PIPES_MAX 32
+
 struct pipe_handler {
 	/* Length of the first answer in data; 0: not whole yet; SIZE_MAX: no answer. */
 	size_t (*whole)(const uint8_t *data, size_t len);
@@ -39,7 +41,8 @@ RS_MUST_CHECK int pipe_fill(struct pipe *p, uint64_t most);
 /* Takes what has arrived. */
 RS_MUST_CHECK int pipe_drain(struct pipe *p);
 bool pipe_is_done(const struct pipe *p);
-/* Both until all is answered. RS_ETIMEOUT: nothing came for a while. */
-RS_MUST_CHECK int pipe_run(struct pipe *p);
+/* `count` of them side by side until all is answered. RS_ETIMEOUT: nothing came for
+ * a while. */
+RS_MUST_CHECK int pipe_run(struct pipe *p, size_t count);
 
 #endif

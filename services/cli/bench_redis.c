@@ -107,7 +107,7 @@ static int run_row(struct row *row, uint64_t count)
 	struct pipe p;
 	int err = pipe_init(&p, row->redis->fd, &handler, row, count, DEPTH);
 	if (!err)
-		err = pipe_run(&p);
+		err = pipe_run(&p, 1);
 	pipe_deinit(&p);
 	if (err && err != RS_EREMOTE)
 		say("Redis cannot be used for the benchmark: %s", err_str(err));

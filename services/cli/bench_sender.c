@@ -48,7 +48,8 @@ static int make_send(void *ctx, uint64_t i, struct buf *out)
 	sender_write_body(body, s->size, i);
 	if (s->sent_us)
 		s->sent_us[i] = clock_mono_us();
-	int err = buf_printf(out, "SEND 1\r\nto %s\r\nlength %zu\r\n\r\n", user, s->size);
+	int err = buf_printf(out, "SEND 1\r\nto %s\r\nttl %d\r\nlength %zu\r\n\r\n", user,
+			     BENCH_TTL_S, s->size);
 	return err ? err : buf_append(out, body, s->size);
 }
 
@@ -107,4 +108,4 @@ int sender_say(const struct sender *s, int err)
 	return err;
 }
 
-int sender_run(struct sender *s) { return sender_say(s, pipe_run(&s->pipe)); }
+int sender_run(struct sender *s) { return sender_say(s, pipe_run(&s->pipe, 1)); }

@@ -15,8 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COUNT = 100000, SIZE = 200, DEPTH = 256, USERS = 10000, ROUNDS = 3 };
-enum { TTL_MS = 7 * 24 * 3600 * 1000, MAX_COUNT = 10000, ONCE_TTL_MS = 24 * 3600 * 1000 };
+enum { COUNT = 100000, SIZE = 200, DEPTH = 256, USERS = 10000, ROUNDS = 3, CONNECTIONS = 8 };
+enum { TTL_MS = BENCH_TTL_S * 1000, MAX_COUNT = 10000, ONCE_TTL_MS = 24 * 3600 * 1000 };
+
+struct store;
+
+/* One connection straight to Redis: messages index, index + lanes, ... */
+struct lane {
+	struct store *store;
+	struct bench_redis redis;
+	unsigned index;
+};
 
 struct store {
 	struct bench *bench;
@@ -26,6 +35,8 @@ struct store {
 	uint32_t users, first_user;
 	unsigned depth;
 	size_t size;
+	struct lane lane[PIPES_MAX];
+	unsigned lanes;
 	struct series bare, dc;                /* messages a second */
 	uint32_t *bare_us, *dc_us;             /* latencies of all rounds */
 	size_t bare_count, dc_count;
@@ -49,9 +60,11 @@ static size_t make_record(const struct store *s, uint64_t i, int64_t now, uint8_
 	return len < 0 ? 0 : (size_t)len;
 }
 
-static int make_store(void *ctx, uint64_t i, struct buf *out)
+static int make_store(void *ctx, uint64_t turn, struct buf *out)
 {
-	struct store *s = ctx;
+	const struct lane *lane = ctx;
+	const struct store *s = lane->store;
+	uint64_t i = turn * s->lanes + lane->index;
 	char user[BENCH_USER_MAX], queue[KEY_MAX], presence[KEY_MAX], num[4][RDS_NUM_MAX];
 	uint8_t record[RECORD_MAX];
 	int64_t now = (int64_t)clock_wall_ms();
@@ -76,22 +89,52 @@ static int take_stored(void *ctx, uint64_t i, const uint8_t *data, size_t len)
 	return RS_EREMOTE;
 }
 
+static int open_lanes(struct store *s)
+{
+	int err = RS_OK;
+	for (unsigned k = 0; k < s->lanes && !err; k++) {
+		s->lane[k].store = s;
+		s->lane[k].index = k;
+		err = bench_redis_open(&s->lane[k].redis, s->bench);
+	}
+	return err;
+}
+
+static void close_lanes(struct store *s)
+{
+	for (unsigned k = 0; k < s->lanes; k++)
+		if (s->lane[k].store)
+			bench_redis_close(&s->lane[k].redis);
+}
+
+static void take_latencies(struct store *s, const struct pipe *pipes)
+{
+	for (unsigned k = 0; k < s->lanes; k++) {
+		memcpy(s->bare_us + s->bare_count, pipes[k].latency_us, pipes[k].count * sizeof *s->bare_us);
+		s->bare_count += pipes[k].count;
+	}
+}
+
 static int bare_round(struct store *s)
 {
 	static const struct pipe_handler handler = {bench_redis_whole, make_store, take_stored};
-	struct pipe p;
+	struct pipe pipes[PIPES_MAX] = {{.fd = -1}};
+	unsigned depth = s->depth / s->lanes ? s->depth / s->lanes : 1;
+	int err = RS_OK;
+	for (unsigned k = 0; k < s->lanes && !err; k++)
+		err = pipe_init(&pipes[k], s->lane[k].redis.fd, &handler, &s->lane[k],
+				s->count / s->lanes + (k < s->count % s->lanes), depth);
 	uint64_t start = clock_mono_us();
-	int err = pipe_init(&p, s->redis.fd, &handler, s, s->count, s->depth);
 	if (!err)
-		err = pipe_run(&p);
+		err = pipe_run(pipes, s->lanes);
 	if (!err) {
 		series_add(&s->bare, (double)s->count * 1e6 / (double)(clock_mono_us() - start));
-		memcpy(s->bare_us + s->bare_count, p.latency_us, s->count * sizeof *p.latency_us);
-		s->bare_count += s->count;
+		take_latencies(s, pipes);
 	} else if (err != RS_EREMOTE) {
 		say("Redis cannot be used for the benchmark: %s", err_str(err));
 	}
-	pipe_deinit(&p);
+	for (unsigned k = 0; k < s->lanes; k++)
+		pipe_deinit(&pipes[k]);
 	return err;
 }
 
@@ -156,15 +199,19 @@ int bench_store(struct bench *b)
 	struct store s = {
 		.bench = b, .count = (uint64_t)bench_or(o->count, COUNT), .size = (size_t)bench_or(o->size, SIZE),
 		.depth = (unsigned)bench_or(o->depth, DEPTH), .users = (uint32_t)bench_or(o->users, USERS),
+		.lanes = (unsigned)bench_or(o->connections, CONNECTIONS), .redis = {.fd = -1},
+		.sender = {.dc = {.fd = -1}},
 	};
 	s.bare_us = calloc((size_t)rounds * s.count, sizeof *s.bare_us);
 	s.dc_us = calloc((size_t)rounds * s.count, sizeof *s.dc_us);
 	if (!s.bare_us || !s.dc_us)
 		say("out of memory");
-	else if (!bench_redis_open(&s.redis, b) && !sender_open(&s.sender, b, s.users, s.count, s.size, s.depth) &&
+	else if (!bench_redis_open(&s.redis, b) && !open_lanes(&s) &&
+		 !sender_open(&s.sender, b, s.users, s.count, s.size, s.depth) &&
 		 !run_rounds(&s, rounds))
 		code = report(&s);
 	sender_close(&s.sender);
+	close_lanes(&s);
 	bench_redis_close(&s.redis);
 	free(s.bare_us);
 	free(s.dc_us);

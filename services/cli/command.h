@@ -15,7 +15,8 @@
 	X(presence) \
 	X(queue) \
 	X(brokers) \
-	X(doctor)
+	X(doctor) \
+	X(bench)
 
 /* Of all commands; a command's own begin at EXIT_OWN and stand in its help. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_OWN = 3 };

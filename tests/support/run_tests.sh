@@ -6,13 +6,27 @@
 passed=0
 failed=0
 test_tmp=
+ctest_pid=          # while it runs; also the id of its process group
+
+# CTest and the run_one.sh of each test, which end what they started.
+end_ctest()
+{
+	local until=$((SECONDS + 10))
+	[[ -n $ctest_pid ]] || return 0
+	kill -TERM -- "-$ctest_pid" 2>/dev/null || true
+	wait "$ctest_pid" 2>/dev/null || true
+	while compgen -G "$test_tmp/rs-one-*" >/dev/null && ((SECONDS < until)); do
+		sleep 0.1
+	done
+}
 
 end_test()
 {
 	local code=$? left
 	trap '' INT TERM HUP
+	end_ctest
 	if [[ -n $test_tmp ]]; then
-		rm -f "$test_tmp"/{tally,ctest.log}
+		rm -f "$test_tmp/tally"
 		left=$(find "$test_tmp" -mindepth 1 -printf '%P ' 2>/dev/null || true)
 		rm -rf "$test_tmp"
 		if [[ -n $left && $code -le 128 ]]; then
@@ -58,7 +72,10 @@ test_pass() # COMPILER SANITIZERS-OR-EMPTY FILTER
 	fi
 	: >"$test_tmp/tally"
 	(cd "$dir" && TMPDIR=$test_tmp RESTANTE_TEST_TALLY=$test_tmp/tally \
-		exec ctest -j 2 --output-on-failure --no-tests=error "${select[@]}") || status=$?
+		exec setsid ctest -j 2 --output-on-failure --no-tests=error "${select[@]}") &
+	ctest_pid=$!
+	wait "$ctest_pid" || status=$?
+	ctest_pid=
 	count_tests "$test_tmp/tally" "$status"
 }
 

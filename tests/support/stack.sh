@@ -47,7 +47,7 @@ port_holder() # tcp|udp PORT
 	pid=${fd#/proc/}
 	pid=${pid%%/*}
 	if [[ -n $pid ]]; then
-		printf '%s(process %s)\n' "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-80)" "$pid"
+		printf '%s(process %s)\n' "$(tr -s '\0 ' ' ' <"/proc/$pid/cmdline" | cut -c 1-80)" "$pid"
 	else
 		echo "a process of another user"
 	fi
@@ -65,21 +65,36 @@ check_ports() # tcp:7379 udp:7200 ...
 	[[ -z $busy ]] || die "restante needs these ports for its own; nothing was started"
 }
 
-# What an earlier run left when it was killed: by pid and start time, never by name.
+# What an earlier run left when it was killed: by pid and start time, never by
+# name. Redis last, like in any stop.
 stop_left_over()
 {
-	local file pid began count=0
+	local file pid began
+	local -a daemons=() redis=() files=()
 	for file in "$here"/state/pid/* "$here"/state/demo/pid/*; do
 		[[ -f $file ]] || continue
 		read -r pid began <"$file" || true
-		if [[ -n $pid && $(start_time "$pid") == "$began" ]]; then
-			kill -TERM "$pid" 2>/dev/null || true
-			wait_gone "$pid" 6 || kill -KILL "$pid" 2>/dev/null || true
-			count=$((count + 1))
-		fi
-		rm -f "$file"
+		files+=("$file")
+		[[ -n $pid && $(start_time "$pid") == "$began" ]] || continue
+		[[ ${file##*/} == redis ]] && redis+=("$pid") || daemons+=("$pid")
 	done
-	((count == 0)) || say "stopped $count processes that an earlier run left behind"
+	if ((${#daemons[@]} + ${#redis[@]} > 0)); then
+		say "stopping $((${#daemons[@]} + ${#redis[@]})) processes that an earlier run left behind"
+		end_processes "${daemons[@]}"
+		end_processes "${redis[@]}"
+	fi
+	rm -f "${files[@]}"
+}
+
+end_processes() # PID...
+{
+	local pid
+	for pid in "$@"; do
+		kill -TERM "$pid" 2>/dev/null || true
+	done
+	for pid in "$@"; do
+		wait_gone "$pid" 6 || kill -KILL "$pid" 2>/dev/null || true
+	done
 }
 
 # The lock says whether a stack of this folder runs, also after a kill -9.
@@ -199,17 +214,22 @@ start_daemon() # NAME PROGRAM HTTP-PORT FLAG...
 		--cluster-secret-file "$state/keys/cluster.secret" --listen-http "127.0.0.1:$http" "$@"
 }
 
-start_broker() # NAME PORT HTTP-PORT
+# A balancer is ready when it has a broker, a broker when it has a Data Center.
+start_daemons() # BROKER:PORT:HTTP-PORT ...
 {
-	start_daemon "$1" restante-mb "$3" --listen-clients "127.0.0.1:$2" --key-file "$state/keys/$1.key"
-}
-
-start_dc_and_lb()
-{
+	local one name port http
 	start_daemon dc1 restante-dc 7180 --listen-apps 127.0.0.1:7100 --listen-brokers 127.0.0.1:7101
 	start_daemon lb1 restante-lb 7380 --listen-clients 127.0.0.1:7300 --listen-brokers 127.0.0.1:7301 \
 		--key-file "$state/keys/lb1.key"
+	for one in "$@"; do
+		IFS=: read -r name port http <<<"$one"
+		start_daemon "$name" restante-mb "$http" --listen-clients "127.0.0.1:$port" \
+			--key-file "$state/keys/$name.key"
+	done
 	wait_ready dc1 ask_ready 7180
+	for one in "$@"; do
+		wait_ready "${one%%:*}" ask_ready "${one##*:}"
+	done
 	wait_ready lb1 ask_ready 7380
 }
 

@@ -18,6 +18,7 @@ struct end {
 	bool seen[MANY];
 	struct addr from;
 	size_t last_len;
+	unsigned wanted;
 };
 
 static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
@@ -202,6 +203,35 @@ Test(udp, what_cannot_be_sent_is_dropped_alone)
 	cr_assert(net_run_until(loop, got_one, &b, DEADLINE_MS));
 	cr_assert_eq(udp_stats(a.udp)->tx_dropped, 2);
 	cr_assert_eq(udp_stats(a.udp)->tx_packets, 1);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+static bool got_what_was_sent(void *ctx)
+{
+	const struct end *e = ctx;
+	return e->got == e->wanted;
+}
+
+/* At a high rate it naps between batches: more than one datagram a batch then. */
+Test(udp, datagrams_that_come_one_by_one_are_gathered_and_none_is_lost)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {0};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	ev_tstamp until = ev_time() + DEADLINE_MS / 1000.0;
+	unsigned sent = 0;
+	while ((sent < MANY || 2 * b.batches > b.got) && ev_time() < until) {
+		unsigned n = sent++ % MANY;
+		udp_send(a.udp, &to, &n, sizeof n);
+		udp_flush(a.udp);
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+	cr_assert_leq(2 * b.batches, b.got, "%u batches of %u datagrams", b.batches, b.got);
+	b.wanted = sent;
+	cr_assert(b.got == sent || net_run_until(loop, got_what_was_sent, &b, DEADLINE_MS), "%u of %u", b.got, sent);
 	udp_close(a.udp);
 	udp_close(b.udp);
 	ev_loop_destroy(loop);

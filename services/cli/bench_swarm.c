@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench_swarm.h"
+
+#include "operator.h"
+#include "say.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "crypto/random.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { METRICS_PORT_ABOVE = 80, STALL_MS = 30000, TICK_MS = 100, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
+
+/* ---- who is meant by a number ---- */
+
+static int map_init(struct swarm_map *m, uint32_t count)
+{
+	uint32_t size = 1024;
+	while (size < 4 * count)
+		size *= 2;
+	m->mask = size - 1;
+	m->key = calloc(size, sizeof *m->key);
+	m->client = calloc(size, sizeof *m->client);
+	return m->key && m->client ? RS_OK : RS_ENOMEM;
+}
+
+static uint32_t map_place(const struct swarm_map *m, uint32_t key)
+{
+	uint32_t at = key * 2654435761u & m->mask;
+	while (m->client[at] && m->key[at] != key)
+		at = (at + 1) & m->mask;
+	return at;
+}
+
+static void map_set(struct swarm_map *m, uint32_t key, uint32_t client)
+{
+	uint32_t at = map_place(m, key);
+	if (!m->client[at] && m->used++ > m->mask - m->mask / 4) {
+		m->used--; /* nearly full of numbers long past: this client will not be heard */
+		return;
+	}
+	m->key[at] = key;
+	m->client[at] = client + 1;
+}
+
+static struct swarm_client *map_get(struct swarm *s, const struct swarm_map *m, uint32_t key)
+{
+	uint32_t client = m->client[map_place(m, key)];
+	return client ? &s->at[client - 1] : NULL;
+}
+
+/* ---- the engines' events ---- */
+
+static uint32_t index_of(const struct swarm_client *c) { return (uint32_t)(c - c->swarm->at); }
+
+static void on_send(void *ctx, const struct addr *to, const uint8_t *data, size_t len)
+{
+	struct swarm_client *c = ctx;
+	struct swarm *s = c->swarm;
+	if (!addr_equal(to, &s->broker.address))
+		return;
+	if (data[0] == PACKET_INIT)
+		map_set(&s->attempts, (uint32_t)be_get(data + 4, 4), index_of(c));
+	else if (client_state(c->engine) == CLIENT_LOGIN)
+		map_set(&s->conns, (uint32_t)be_get(data + 1, 4), index_of(c));
+	if (!s->hold_logins || data[0] == PACKET_INIT)
+		bench_udp_send(s->udp, index_of(c), data, len);
+}
+
+static int on_message(void *ctx, const struct client_message *m)
+{
+	struct swarm_client *c = ctx;
+	if (c->swarm->on_shown)
+		c->swarm->on_shown(c->swarm->ctx, m);
+	return 0;
+}
+
+static void on_state(void *ctx, enum client_state state, unsigned why)
+{
+	struct swarm_client *c = ctx;
+	struct swarm *s = c->swarm;
+	if (state == CLIENT_ONLINE)
+		s->online++;
+	if (state == CLIENT_STOPPED && why != CLOSE_NORMAL) {
+		if (s->refused++ == 0)
+			say("the broker refuses a client: %s", close_code_text(why));
+	}
+}
+
+static int make_engine(struct swarm *s, uint32_t i)
+{
+	static const struct client_handler handler = {on_send, on_message, on_state};
+	char user[BENCH_USER_MAX], session[BENCH_SESSION_MAX];
+	bench_user(s->bench, i, user);
+	bench_session(s->bench, i, session);
+	struct client_config c = {.broker = s->broker, .user = user, .session = session, .random = random_bytes};
+	random_bytes(c.device, sizeof c.device);
+	s->at[i].swarm = s;
+	return client_new(&s->at[i].engine, &c, &handler, &s->at[i]);
+}
+
+/* ---- datagrams ---- */
+
+static void note_touched(struct swarm *s, struct swarm_client *c)
+{
+	if (c->touched || s->touched_count == sizeof s->touched / sizeof *s->touched)
+		return;
+	c->touched = true;
+	s->touched[s->touched_count++] = index_of(c);
+}
+
+static void on_datagram(void *ctx, uint8_t *data, size_t len)
+{
+	struct swarm *s = ctx;
+	struct swarm_client *c = NULL;
+	if (len >= HELLO_HEADER && (data[0] == PACKET_RESP || data[0] == PACKET_COOKIE))
+		c = map_get(s, &s->attempts, (uint32_t)be_get(data + 4, 4));
+	else if (len >= PACKET_HEADER)
+		c = map_get(s, &s->conns, (uint32_t)be_get(data + 1, 4));
+	if (!c) {
+		s->bad++;
+		return;
+	}
+	bool beat = data[0] == PACKET_HEARTBEAT_ACK || data[0] == PACKET_HEARTBEAT_MORE;
+	uint64_t bad = client_stats(c->engine)->bad_packets;
+	client_recv(c->engine, clock_mono_ms(), clock_wall_ms(), &s->broker.address, data, len);
+	s->bad += client_stats(c->engine)->bad_packets - bad;
+	if (beat && c->beating && client_stats(c->engine)->bad_packets == bad) {
+		c->beating = false;
+		s->beats_answered++;
+		s->beats_waiting--;
+	}
+	if (!beat)
+		note_touched(s, c);
+}
+
+unsigned swarm_receive(struct swarm *s, int wait_ms)
+{
+	unsigned n = bench_udp_receive(s->udp, wait_ms, on_datagram, s);
+	for (uint32_t i = 0; i < s->touched_count; i++) {
+		struct swarm_client *c = &s->at[s->touched[i]];
+		c->touched = false;
+		client_flush(c->engine, clock_mono_ms());
+	}
+	s->touched_count = 0;
+	bench_udp_flush(s->udp);
+	return n;
+}
+
+void swarm_tick(struct swarm *s)
+{
+	uint64_t now = clock_mono_ms(), wall = clock_wall_ms();
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->at[i].engine && client_deadline(s->at[i].engine) <= now)
+			client_tick(s->at[i].engine, now, wall);
+	bench_udp_flush(s->udp);
+}
+
+int swarm_wait_empty(struct swarm *s, struct bench_redis *r)
+{
+	uint64_t until = clock_mono_ms() + STALL_MS;
+	for (;;) {
+		uint32_t left;
+		int err = bench_redis_queues(r, s->count, &left);
+		if (err || left == 0)
+			return err;
+		if (clock_mono_ms() > until)
+			return say("%u queues are not emptied", left), RS_ETIMEOUT;
+		swarm_receive(s, LOOK_MS);
+		swarm_tick(s);
+	}
+}
+
+/* ---- heartbeats ---- */
+
+void swarm_beat(struct swarm *s)
+{
+	uint64_t now = clock_mono_ms();
+	struct swarm_client *c = NULL;
+	for (uint32_t tried = 0; tried < s->count; tried++) {
+		c = &s->at[s->next_beat];
+		s->next_beat = s->next_beat + 1 < s->count ? s->next_beat + 1 : 0;
+		if (!c->beating && c->engine && client_state(c->engine) == CLIENT_ONLINE)
+			break;
+		c = NULL;
+	}
+	if (!c)
+		return;
+	c->beating = true;
+	s->beats_waiting++;
+	client_hint_unreachable(c->engine, now); /* so that it does not wait for its time */
+	client_tick(c->engine, now, 0);
+}
+
+void swarm_beat_again(struct swarm *s)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->at[i].beating)
+			client_tick(s->at[i].engine, client_deadline(s->at[i].engine), 0);
+	bench_udp_flush(s->udp);
+}
+
+/* ---- in and out ---- */
+
+static void tick_pending(struct swarm *s, enum client_state enough)
+{
+	uint64_t now = clock_mono_ms(), wall = clock_wall_ms();
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < s->pending_count; i++) {
+		struct client *c = s->at[s->pending[i]].engine;
+		if (client_state(c) >= enough || client_state(c) == CLIENT_STOPPED)
+			continue;
+		s->pending[kept++] = s->pending[i];
+		if (client_deadline(c) <= now)
+			client_tick(c, now, wall);
+	}
+	s->pending_count = kept;
+	bench_udp_flush(s->udp);
+}
+
+/* Those that are in already must not fall silent while the others come. */
+static void keep_alive(struct swarm *s, uint64_t *last_ms)
+{
+	uint64_t now = clock_mono_ms();
+	uint64_t due = (uint64_t)s->online * (now - *last_ms) / BEAT_EVERY_MS;
+	if (due == 0)
+		return;
+	*last_ms = now;
+	while (due-- > 0 && s->beats_waiting < 256)
+		swarm_beat(s);
+	bench_udp_flush(s->udp);
+}
+
+static int start_some(struct swarm *s, uint32_t *next, uint32_t to, uint32_t window)
+{
+	while (*next < to && s->pending_count < window) {
+		int err = make_engine(s, *next);
+		if (err)
+			return err;
+		s->pending[s->pending_count++] = *next;
+		client_start(s->at[(*next)++].engine, clock_mono_ms(), clock_wall_ms());
+	}
+	bench_udp_flush(s->udp);
+	return RS_OK;
+}
+
+static int bring_to(struct swarm *s, uint32_t from, uint32_t to, uint32_t window, enum client_state enough)
+{
+	uint64_t progress_ms = clock_mono_ms(), tick_ms = progress_ms, beat_ms = progress_ms;
+	uint32_t next = from;
+	while (next < to || s->pending_count) {
+		uint32_t before = s->pending_count;
+		int err = start_some(s, &next, to, window);
+		if (err)
+			return say("the clients cannot be made: %s", err_str(err)), err;
+		unsigned got = swarm_receive(s, 5);
+		uint64_t now = clock_mono_ms();
+		if (got || now - tick_ms >= TICK_MS) {
+			tick_pending(s, enough);
+			tick_ms = now;
+		}
+		if (s->pending_count != before)
+			progress_ms = now;
+		if (s->refused)
+			return RS_EREMOTE;
+		if (now - progress_ms > STALL_MS)
+			return say("the logins stall: %u of %u clients are online", s->online, s->count), RS_ETIMEOUT;
+		keep_alive(s, &beat_ms);
+	}
+	return RS_OK;
+}
+
+int swarm_login(struct swarm *s, uint32_t from, uint32_t to, uint32_t window)
+{
+	return bring_to(s, from, to, window, CLIENT_ONLINE);
+}
+
+int swarm_shake(struct swarm *s, uint32_t from, uint32_t to, uint32_t window)
+{
+	s->hold_logins = true;
+	int err = bring_to(s, from, to, window, CLIENT_LOGIN);
+	s->hold_logins = false;
+	return err;
+}
+
+int swarm_release(struct swarm *s, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++) {
+		struct client *c = s->at[i].engine;
+		s->pending[s->pending_count++] = i;
+		if (client_state(c) == CLIENT_LOGIN)
+			client_tick(c, client_deadline(c), clock_wall_ms());
+		if (i % 64 == 63)
+			swarm_receive(s, 1);
+	}
+	return bring_to(s, to, to, 0, CLIENT_ONLINE);
+}
+
+/* Not all at once: the broker clears each one's presence in Redis. */
+void swarm_logout(struct swarm *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (!s->at[i].engine)
+			continue;
+		client_stop(s->at[i].engine);
+		if (i % 64 == 63)
+			swarm_receive(s, 5);
+	}
+	swarm_receive(s, 5);
+}
+
+/* ---- the broker to use ---- */
+
+static int choose(struct swarm *s, const struct member *members, size_t count)
+{
+	const char *wanted = s->bench->options->broker;
+	const struct member *best = NULL;
+	for (size_t i = 0; i < count; i++) {
+		const struct member *m = &members[i];
+		if (!m->alive || m->draining || (wanted && strcmp(wanted, m->id) != 0))
+			continue;
+		if (!best || m->sessions < best->sessions)
+			best = m;
+	}
+	if (!best) {
+		say(wanted ? "no broker \"%s\" is in the registry; see restante brokers" :
+		    "no broker is in the registry; see restante doctor", wanted);
+		return RS_ENOENT;
+	}
+	s->broker.address = best->address;
+	memcpy(s->broker.key, best->key, sizeof best->key);
+	return RS_OK;
+}
+
+static int find_broker(struct swarm *s)
+{
+	static struct member members[REGISTRY_MEMBERS_MAX];
+	struct operator op;
+	size_t count = 0;
+	int err = operator_open(&op, s->bench->settings, false);
+	if (!err)
+		err = operator_members(&op, "broker", members, &count);
+	operator_close(&op);
+	return err ? err : choose(s, members, count);
+}
+
+static int find_metrics(struct swarm *s)
+{
+	const char *given = s->bench->options->metrics;
+	s->metrics = s->broker.address;
+	be_put(s->metrics.port, addr_port(&s->broker.address) + METRICS_PORT_ABOVE, 2);
+	if (!given || addr_parse(given, &s->metrics) == RS_OK)
+		return RS_OK;
+	say("--metrics must be an address and a port, such as 127.0.0.1:7280");
+	return RS_EINVAL;
+}
+
+int swarm_open(struct swarm *s, const struct bench *b, uint32_t count)
+{
+	*s = (struct swarm){.bench = b, .count = count};
+	int err = find_broker(s);
+	if (!err)
+		err = find_metrics(s);
+	if (err)
+		return err;
+	s->at = calloc(count, sizeof *s->at);
+	s->pending = calloc(count, sizeof *s->pending);
+	err = s->at && s->pending ? map_init(&s->attempts, count) : RS_ENOMEM;
+	if (!err)
+		err = map_init(&s->conns, count);
+	if (!err)
+		err = bench_udp_open(&s->udp, &s->broker.address);
+	if (err)
+		say("the clients cannot be made: %s", err == RS_ESYS ? strerror(errno) : err_str(err));
+	return err;
+}
+
+void swarm_close(struct swarm *s)
+{
+	for (uint32_t i = 0; s->at && i < s->count; i++)
+		client_free(s->at[i].engine);
+	bench_udp_close(s->udp);
+	free(s->at);
+	free(s->pending);
+	free(s->attempts.key);
+	free(s->attempts.client);
+	free(s->conns.key);
+	free(s->conns.client);
+	*s = (struct swarm){.count = 0};
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many clients of one broker in one process: each is the engine of librestante
+ * (session/client.h), all share a socket. What comes in is told apart by the
+ * attempt (handshake) or the connection id, which the swarm learns from what its
+ * engines send. */
+#ifndef CLI_BENCH_SWARM_H
+#define CLI_BENCH_SWARM_H
+
+#include "bench.h"
+#include "bench_redis.h"
+#include "bench_udp.h"
+
+#include "session/client.h"
+
+struct swarm;
+
+struct swarm_client {
+	struct swarm *swarm;
+	struct client *engine;   /* NULL: not started yet */
+	bool beating;            /* a heartbeat awaits its answer */
+	bool touched, pending;
+};
+
+/* A number (attempt or connection id) to the client that bears it. */
+struct swarm_map {
+	uint32_t *key, *client;  /* client + 1; 0: free */
+	uint32_t mask, used;
+};
+
+struct swarm {
+	const struct bench *bench;
+	struct bench_udp *udp;
+	struct broker_entry broker;
+	struct addr metrics;
+	struct swarm_client *at;
+	uint32_t count, online, refused;
+	struct swarm_map attempts, conns;
+	bool hold_logins;        /* LOGIN packets are not sent: handshakes only */
+	uint64_t beats_answered, bad;
+	uint32_t beats_waiting, next_beat;
+	uint32_t *pending, pending_count; /* between start and online */
+	uint32_t touched[64], touched_count;
+	void (*on_shown)(void *ctx, const struct client_message *m); /* may be NULL */
+	void *ctx;
+};
+
+/* Finds the broker in the registry and opens the socket. Failures are said;
+ * swarm_close() is due in any case. */
+RS_MUST_CHECK int swarm_open(struct swarm *s, const struct bench *b, uint32_t count);
+void swarm_close(struct swarm *s);
+
+/* Clients from..to-1 log in, at most `window` at a time. Failures are said. */
+RS_MUST_CHECK int swarm_login(struct swarm *s, uint32_t from, uint32_t to, uint32_t window);
+/* Only up to the handshake; logged in later by swarm_release(). */
+RS_MUST_CHECK int swarm_shake(struct swarm *s, uint32_t from, uint32_t to, uint32_t window);
+RS_MUST_CHECK int swarm_release(struct swarm *s, uint32_t from, uint32_t to);
+/* All log out. */
+void swarm_logout(struct swarm *s);
+
+/* Takes in one batch, waiting that long at most; sends the engines' answers. */
+unsigned swarm_receive(struct swarm *s, int wait_ms);
+/* The engines' timers. Costs a look at each: not more often than each 50 ms. */
+void swarm_tick(struct swarm *s);
+/* Until no client has a queue in Redis: all was acknowledged. Failures are said. */
+RS_MUST_CHECK int swarm_wait_empty(struct swarm *s, struct bench_redis *r);
+/* The next client in turn sends a heartbeat now. */
+void swarm_beat(struct swarm *s);
+/* Heartbeats that were lost are sent again. */
+void swarm_beat_again(struct swarm *s);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients of a stack, on librestante: each keeps what it was shown. They live as
+ * long as the test turns them; one that is not turned says nothing to anybody.
+ *
+ *   struct receiver r;
+ *   receiver_open(&r, &s, "alice", session);
+ *   RECEIVERS_UNTIL(&r, 1, r.count == 3);
+ *   receiver_close(&r); */
+#ifndef SUPPORT_RECEIVER_H
+#define SUPPORT_RECEIVER_H
+
+#include "base/clock.h"
+#include "client/restante.h"
+#include "support/stack.h"
+
+#include <criterion/criterion.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RECEIVER_WAIT_MS 60000 /* for a condition; generous, for sanitizers on a busy machine */
+
+struct shown {
+	char id[27];
+	char app_id[65];
+	int stored;
+	uint8_t *body;
+	size_t len;
+};
+
+struct receiver {
+	struct restante *client;
+	const struct stack *stack;
+	struct shown *shown;
+	size_t count, cap;
+	bool refuses;        /* says "not now" to each message */
+	unsigned offered;    /* messages it said that to */
+	unsigned onlines;    /* times that it came online */
+	unsigned codes[16];  /* times that each code was the reason to wait or stop */
+};
+
+void receiver_open(struct receiver *r, const struct stack *s, const char *user, const char *session);
+/* Logs out if online. A second time does nothing. */
+void receiver_close(struct receiver *r);
+bool receiver_is_online(const struct receiver *r);
+bool receiver_is_stopped(const struct receiver *r);
+/* Whether the message at that place has this body. */
+bool receiver_was_shown(const struct receiver *r, size_t at, const void *body, size_t len);
+
+/* Waits up to wait_ms for the network or a deadline, and lets all do what is due. */
+void receivers_turn(struct receiver *all, size_t count, unsigned wait_ms);
+/* For that long: to see that something does not happen. */
+void receivers_turn_for(struct receiver *all, size_t count, unsigned ms);
+
+/* Fails the test when the time has come, and shows what all have done. */
+void receivers_must_be_in_time(const struct receiver *all, size_t count, uint64_t until_ms,
+			       const char *condition);
+
+#define RECEIVERS_UNTIL(all, n, condition) \
+	for (uint64_t until_ms_ = clock_mono_ms() + RECEIVER_WAIT_MS; !(condition); \
+	     receivers_turn((all), (n), 10)) \
+	receivers_must_be_in_time((all), (n), until_ms_, #condition)
+
+#endif
