@@ -159,7 +159,7 @@ void client_stop(struct client *c)
 	client_set_state(c, CLIENT_STOPPED, CLOSE_NORMAL, UINT64_MAX);
 }
 
-static void remember_failed(struct client *c, const struct addr *a)
+void client_avoid(struct client *c, const struct addr *a)
 {
 	for (unsigned i = 0; i < c->avoid_count; i++)
 		if (addr_equal(&c->avoid[i], a))
@@ -197,7 +197,7 @@ void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsig
 		next_balancer(c, now_ms, wall_ms, why);
 		return;
 	}
-	remember_failed(c, &c->peer);
+	client_avoid(c, &c->peer);
 	if (c->state == CLIENT_HELLO && c->at + 1u < c->choice.count) {
 		c->at++;
 		client_start_hello(c, now_ms, wall_ms);

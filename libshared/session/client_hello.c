@@ -100,7 +100,8 @@ static void on_answer(struct client *c, uint64_t now_ms, uint64_t wall_ms, const
 		return;
 	}
 	if (p.status != 0 || p.count == 0) {
-		client_begin_again(c, now_ms, CLOSE_OVERLOADED, p.retry_ms, p.retry_ms);
+		uint32_t retry_ms = p.retry_ms ? p.retry_ms : CLIENT_BACKOFF_MIN_MS;
+		client_begin_again(c, now_ms, CLOSE_OVERLOADED, retry_ms, retry_ms);
 		return;
 	}
 	c->choice.count = p.count;

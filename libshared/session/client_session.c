@@ -184,6 +184,8 @@ static bool is_final(unsigned code)
 
 static void on_end(struct client *c, uint64_t now_ms, unsigned code, uint32_t retry_ms)
 {
+	if (code == CLOSE_OVERLOADED)
+		client_avoid(c, &c->peer);
 	if (is_final(code))
 		client_set_state(c, CLIENT_STOPPED, code, UINT64_MAX);
 	else

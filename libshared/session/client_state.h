@@ -57,6 +57,8 @@ struct client {
 
 /* client.c: changes the state, arms its timer, tells the owner. */
 void client_set_state(struct client *c, enum client_state to, unsigned why, uint64_t deadline_ms);
+/* Names it to the balancer as one that failed, until the next login. */
+void client_avoid(struct client *c, const struct addr *a);
 /* This broker or balancer failed: the next one, or wait. */
 void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsigned why);
 /* Forgets the session and begins again after a jittered wait of up to `spread_ms`. */

@@ -175,6 +175,10 @@ static void on_session_packet(struct server *s, uint64_t now_ms, const struct ad
 	}
 	bool newest = number >= x->received.next;
 	replay_mark(&x->received, number);
+	if (number >= SERVER_NUMBER_MAX) { /* it should have renewed its keys long ago */
+		server_close_session(s, x->conn, now_ms, CLOSE_SHUTDOWN);
+		return;
+	}
 	if (x->state == SESSION_ONLINE)
 		x->heard_ds = tenths(s, now_ms);
 	if (data[0] == PACKET_HEARTBEAT) {

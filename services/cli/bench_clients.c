@@ -281,7 +281,7 @@ int bench_clients(struct bench *b)
 	if (!start(&c) && !log_in(&c) && !full_speed(&c, rounds) && !at_pace(&c))
 		code = bench_print(b, "clients") ? EXIT_FAILED : EXIT_DONE;
 	if (c.swarm.bad)
-		say("%llu datagrams were not understood", (unsigned long long)c.swarm.bad);
+		say("%llu answers were late or came twice: the machine is busy", (unsigned long long)c.swarm.bad);
 	clean_up(&c);
 	swarm_close(&c.swarm);
 	bench_redis_close(&c.redis);

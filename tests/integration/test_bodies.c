@@ -45,13 +45,16 @@ static void send_all(const char *state)
 	struct text_answer a;
 	stack_client(&s, &app);
 	for (size_t n = 0; n < COUNT; n++) {
-		text_client_printf(&app, "SEND 1\r\nid %s-%zu\r\nto alice\r\nlength %zu\r\n\r\n", state, n, size_of(n));
+		text_client_printf(&app, "SEND 1\r\nid %s-%zu\r\nto alice\r\nlength %zu\r\n\r\n", state, n,
+				   size_of(n));
 		text_client_write(&app, body_of(n), size_of(n));
 	}
 	for (size_t n = 0; n < COUNT; n++) {
 		cr_assert(text_client_read(&app, &a));
 		/* A bad network may have made the client look dead, at that moment. */
-		cr_assert(strcmp(text_answer_value(&a, "state"), state) == 0 || (s.options.relays && a.code == 200), "%s", a.text);
+		cr_assert(strcmp(text_answer_value(&a, "state"), state) == 0 ||
+				  (s.options.relays && a.code == 200),
+			  "%s", a.text);
 	}
 	text_client_close(&app);
 }
@@ -60,7 +63,8 @@ static void expect_all(size_t from)
 {
 	RECEIVERS_UNTIL(&r, 1, r.count == from + COUNT);
 	for (size_t n = 0; n < COUNT; n++)
-		cr_assert(receiver_was_shown(&r, from + n, body_of(n), size_of(n)), "message %zu of %zu bytes", n, size_of(n));
+		cr_assert(receiver_was_shown(&r, from + n, body_of(n), size_of(n)),
+			  "message %zu of %zu bytes", n, size_of(n));
 	RECEIVERS_UNTIL(&r, 1, strcmp(redis_text(s.c, "EXISTS rs:{alice}:queue"), "0") == 0);
 }
 
@@ -93,8 +97,14 @@ TestThen(stop, bodies, arrive_unchanged_when_every_fifth_packet_is_lost)
 
 TestThen(stop, bodies, arrive_unchanged_over_a_network_with_all_faults)
 {
-	stack_start(&s, &(struct stack_options){.relays = true, .relay = {.seed = 2, .loss_pct = 5,
-		.double_pct = 10, .corrupt_pct = 5, .delay_pct = 20, .delay_ms = 40, .move_every_ms = 200}});
+	stack_start(&s, &(struct stack_options){.relays = true,
+						.relay = {.seed = 2,
+							  .loss_pct = 5,
+							  .double_pct = 10,
+							  .corrupt_pct = 5,
+							  .delay_pct = 20,
+							  .delay_ms = 40,
+							  .move_every_ms = 200}});
 	play();
 	struct relay_counts c = relay_counts(&s.mb[0].relay);
 	cr_expect(c.doubled && c.corrupted && c.delayed && c.moves, "the network was too good");

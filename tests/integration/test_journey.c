@@ -52,7 +52,8 @@ static void expect_readable_record(const char *id, const char *app_id, const cha
 	char got_id[32], app[32], got_app_id[80], text[256];
 	long long sent, expires;
 	snprintf(text, sizeof text, "%s", redis_text(s.c, "LINDEX rs:{alice}:queue 0"));
-	cr_assert_eq(sscanf(text, "%26s %31s %13lld %13lld %64s", got_id, app, &sent, &expires, got_app_id), 5, "%s", text);
+	cr_assert_eq(sscanf(text, "%26s %31s %13lld %13lld %64s", got_id, app, &sent, &expires, got_app_id),
+		     5, "%s", text);
 	cr_expect_str_eq(got_id, id);
 	cr_expect_str_eq(app, "chat");
 	cr_expect_str_eq(got_app_id, app_id);
@@ -65,7 +66,8 @@ TestThen(stop, journey, a_message_waits_for_its_user)
 	struct text_client app;
 	stack_client(&s, &app);
 	cr_expect(presence_is(&app, "alice", "offline"));
-	struct text_answer a = text_client_ask(&app, "SEND 1\r\nid order-17\r\nto alice\r\nttl 3600\r\nlength 5\r\n\r\nhello");
+	struct text_answer a = text_client_ask(
+		&app, "SEND 1\r\nid order-17\r\nto alice\r\nttl 3600\r\nlength 5\r\n\r\nhello");
 	cr_assert(answer_is(&a, "state", "stored"), "%s", a.text);
 	cr_expect(in_redis("TYPE rs:{alice}:queue", "list"));
 	cr_expect(in_redis("LLEN rs:{alice}:queue", "1"));
@@ -161,7 +163,8 @@ TestThen(stop, journey, nc_gets_its_answers)
 	char out[4096];
 	run_nc("AUTH 1\\r\\napp chat\\r\\nkey " STACK_KEY "\\r\\n\\r\\n"
 	       "SEND 1\\r\\nto alice\\r\\nlength 5\\r\\n\\r\\nhello"
-	       "PRESENCE 1\\r\\nuser alice\\r\\n\\r\\n", out, sizeof out);
+	       "PRESENCE 1\\r\\nuser alice\\r\\n\\r\\n",
+	       out, sizeof out);
 	cr_expect(strstr(out, "OK 200\r\napp chat\r\n\r\n") == out, "%s", out);
 	cr_expect(strstr(out, "state stored\r\n\r\n"), "%s", out);
 	cr_expect(strstr(out, "state offline\r\n"), "%s", out);
@@ -174,15 +177,16 @@ TestThen(stop, journey, nc_gets_its_answers)
 TestThen(stop, journey, nc_with_plain_line_ends)
 {
 	char out[4096];
-	run_nc("AUTH 1\\napp chat\\nkey " STACK_KEY "\\n\\nSEND 1\\nto alice\\nlength 5\\n\\nhello\\n", out, sizeof out);
+	run_nc("AUTH 1\\napp chat\\nkey " STACK_KEY "\\n\\nSEND 1\\nto alice\\nlength 5\\n\\nhello\\n", out,
+	       sizeof out);
 	cr_expect(strstr(out, "state stored\r\n\r\n"), "%s", out);
 	cr_expect(in_redis("LLEN rs:{alice}:queue", "1"));
 }
 
 TestThen(stop, journey, a_request_that_ends_half_way_is_refused)
 {
-	static const char *const half[] = {
-		"SEND 1\\r\\nto alice\\r\\nlength 6\\r\\n\\r\\nhello", "SEND 1\\r\\nto alice\\r\\n", "SEND"};
+	static const char *const half[] = {"SEND 1\\r\\nto alice\\r\\nlength 6\\r\\n\\r\\nhello",
+					   "SEND 1\\r\\nto alice\\r\\n", "SEND"};
 	char out[4096], in[512];
 	for (size_t i = 0; i < sizeof half / sizeof *half; i++) {
 		snprintf(in, sizeof in, "AUTH 1\\r\\napp chat\\r\\nkey " STACK_KEY "\\r\\n\\r\\n%s", half[i]);

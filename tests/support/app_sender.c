@@ -18,8 +18,8 @@ void app_sender_open(struct app_sender *a, const struct stack *s, unsigned users
 		     unsigned pause_ms)
 {
 	cr_assert_leq(users, SENDER_USERS_MAX);
-	*a = (struct app_sender){.stack = s, .users = users, .per_user = per_user,
-				 .pause_ms = pause_ms, .fd = -1};
+	*a = (struct app_sender){
+		.stack = s, .users = users, .per_user = per_user, .pause_ms = pause_ms, .fd = -1};
 }
 
 /* What is not answered goes out again, to the next DC. */
@@ -137,7 +137,8 @@ static void read_answers(struct app_sender *a)
 		return;
 	}
 	buf_commit(&a->in, n > 0 ? (size_t)n : 0);
-	while (a->fd >= 0 && buf_len(&a->in) && (end = memmem(buf_head(&a->in), buf_len(&a->in), "\r\n\r\n", 4))) {
+	while (a->fd >= 0 && buf_len(&a->in) &&
+	       (end = memmem(buf_head(&a->in), buf_len(&a->in), "\r\n\r\n", 4))) {
 		size_t len = (size_t)(end - buf_head(&a->in));
 		snprintf(text, sizeof text, "%.*s", (int)len, (const char *)buf_head(&a->in));
 		buf_consume(&a->in, len + 4);

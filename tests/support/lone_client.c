@@ -41,7 +41,8 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 void lone_client_open(struct lone_client *l, const struct stack *s, const char *user, const char *session)
 {
 	static const struct client_handler handler = {on_send, on_message, on_state};
-	struct client_config c = {.balancer_count = 1, .user = user, .session = session, .random = random_bytes};
+	struct client_config c = {
+		.balancer_count = 1, .user = user, .session = session, .random = random_bytes};
 	*l = (struct lone_client){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
 	cr_assert_geq(l->fd, 0);
 	c.balancer[0].address = net_loopback(s->lb[0].front);

@@ -20,10 +20,11 @@ static bool lock(uint16_t port)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "restante-test-port-%u", port);
+	socklen_t name_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	if (bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+	if (bind(fd, (struct sockaddr *)&name, name_len) == 0)
 		return true;
 	close(fd);
 	return false;

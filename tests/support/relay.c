@@ -118,7 +118,9 @@ static void hold(struct wire *w, size_t path, bool to_server, const uint8_t *dat
 	if (i == HELD_MAX)
 		return; /* lost: so be it */
 	w->held[i] = (struct held){.until_ms = clock_mono_ms() + 1 + draw(w, w->shared->plan.delay_ms),
-				   .path = path, .to_server = to_server, .len = len};
+				   .path = path,
+				   .to_server = to_server,
+				   .len = len};
 	memcpy(w->held[i].data, data, len);
 	w->shared->counts.delayed++;
 }

@@ -106,8 +106,8 @@ static void launch(struct stack_daemon *d)
 
 static void prepare(struct stack *s, struct stack_daemon *d, const char *kind, unsigned number)
 {
-	*d = (struct stack_daemon){.stack = s, .kind = kind, .front = port_take(), .links = port_take(),
-				   .http = port_take()};
+	*d = (struct stack_daemon){
+		.stack = s, .kind = kind, .front = port_take(), .links = port_take(), .http = port_take()};
 	snprintf(d->id, sizeof d->id, "%s%u", kind, number);
 	if (s->options.relays && strcmp(kind, "dc") != 0)
 		relay_start(&d->relay, d->front, &s->options.relay);
@@ -284,7 +284,8 @@ const char *stack_session(struct stack *s, const char *user, int ends_in_s, char
 	hex_encode(raw, sizeof raw, out);
 	key[key_session(key, out, strlen(out))] = '\0';
 	cr_assert_str_eq(lua(s->c, SCRIPT_SESSION_CREATE, 1, key, user, lua_num(now), lua_num(end),
-			     lua_num(now + 86400000)), "1");
+			     lua_num(now + 86400000)),
+			 "1");
 	return out;
 }
 

@@ -197,7 +197,8 @@ Test(frame, pieces_that_do_not_fit_their_message)
 	static const struct { uint16_t total; uint8_t index; uint16_t len; int want; } cases[] = {
 		{0, 0, 0, RS_OK}, {0, 1, 0, RS_EINVAL}, {0, 0, 1, RS_EINVAL},
 		{1, 0, 1, RS_OK}, {1, 0, 0, RS_EINVAL}, {1, 0, 2, RS_EINVAL}, {1, 1, 1, RS_EINVAL},
-		{447, 0, 447, RS_OK}, {447, 0, 448, RS_EINVAL}, {448, 0, 448, RS_OK}, {448, 0, 447, RS_EINVAL}, {448, 1, 0, RS_EINVAL},
+		{447, 0, 447, RS_OK}, {447, 0, 448, RS_EINVAL}, {448, 0, 448, RS_OK}, {448, 0, 447, RS_EINVAL},
+		{448, 1, 0, RS_EINVAL},
 		{449, 0, 448, RS_OK}, {449, 0, 447, RS_EINVAL}, {449, 1, 1, RS_OK}, {449, 1, 0, RS_EINVAL}, {449, 1, 2, RS_EINVAL},
 		{449, 2, 1, RS_EINVAL}, {896, 1, 448, RS_OK}, {896, 2, 0, RS_EINVAL}, {17023, 37, 447, RS_OK},
 		{17024, 37, 448, RS_OK}, {17024, 38, 0, RS_EINVAL}, {17024, 255, 448, RS_EINVAL}, {17025, 38, 1, RS_EINVAL},
