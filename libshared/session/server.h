@@ -33,7 +33,7 @@
 #define SERVER_RESETS_PER_S 1000
 #define SERVER_IDLE_BEATS 3          /* heartbeat intervals of silence, then offline ... */
 #define SERVER_IDLE_MIN_MS 2000      /* ... but at least this */
-#define SERVER_NUMBER_MAX (1u << 23) /* a session that gets here is closed; clients renew at 2^22 */
+#define SERVER_NUMBER_MAX (1u << 25) /* a session that gets here is closed; clients renew at 2^22 */
 
 struct server;
 
