@@ -348,8 +348,22 @@ Test(server, heartbeat_says_more_while_something_waits)
 Test(server, a_session_at_its_last_number_is_closed)
 {
 	struct engine_pair *p = pair_online(NULL);
-	pair_session(p, 0)->next_number = SERVER_NUMBER_MAX;
+	pair_session(p, 0)->next_number = SERVER_NUMBER_MAX + 1000; /* its low 24 bits are new, too */
 	cr_assert_eq(pair_push(p, 1, 10, UINT64_MAX), RS_OK);
+	pair_settle(p);
+	cr_expect_eq(p->gone, 1);
+	cr_expect_eq(p->gone_why, CLOSE_SHUTDOWN);
+	pair_free(p);
+}
+
+/* A client that never renews its keys is ended by its own numbers. */
+Test(server, a_client_at_its_last_number_is_closed)
+{
+	struct engine_pair *p = pair_online(NULL);
+	struct client *c = p->client[0].client;
+	c->next_number = SERVER_NUMBER_MAX + 1000;
+	pair_session(p, 0)->received.next = SERVER_NUMBER_MAX + 1000;
+	client_send_beat(c, p->now_ms);
 	pair_settle(p);
 	cr_expect_eq(p->gone, 1);
 	cr_expect_eq(p->gone_why, CLOSE_SHUTDOWN);
