@@ -4,17 +4,17 @@
 #include "app/http.h"
 
 #include "base/log.h"
+#include "net/socket.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { REQUEST_MEMORY = 16 * 1024, BACKLOG = 64 };
+enum { REQUEST_MEMORY = 16 * 1024 };
 
 struct http {
 	struct ev_loop *loop;
@@ -147,32 +147,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	run(w->data);
 }
 
-/* A socket of our own rather than libmicrohttpd's, so that a failure leaves the
- * errno of what failed. */
-static int listen_on(const struct addr *local, struct addr *bound)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(local, &ss);
-	int one = 1;
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (ss.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0)
-		goto fail;
-	len = sizeof ss;
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 || addr_from_sockaddr(&ss, bound) != RS_OK)
-		goto fail;
-	return fd;
-fail:;
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
 static struct MHD_Daemon *start_mhd(struct http *h, int fd)
 {
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, h,
@@ -193,7 +167,9 @@ int http_open(struct http **out, struct ev_loop *loop, const struct addr *local,
 	h->loop = loop;
 	h->handler = handler;
 	h->ctx = ctx;
-	int fd = listen_on(local, &h->local);
+	/* A socket of our own rather than libmicrohttpd's, so that a failure leaves the
+	 * errno of what failed. */
+	int fd = socket_listening(local, &h->local);
 	if (fd < 0)
 		goto fail;
 	h->mhd = start_mhd(h, fd); /* the socket is its own from now on */

@@ -2,6 +2,7 @@
 #include "app/keyfile.h"
 
 #include "base/bytes.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,20 +129,6 @@ done:
 	return err;
 }
 
-static bool write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
 /* Makes the new name outlast a loss of power; without that the key would still
  * be good, so nothing is reported. */
 static void sync_folder(const char *path)
@@ -180,7 +167,7 @@ static int store(const char *path, const uint8_t key[X25519_BYTES], bool public,
 		return says_errno(fault, fault_cap, path, "cannot be created");
 	hex_encode(key, X25519_BYTES, text);
 	text[HEX_DIGITS] = '\n';
-	bool ok = write_all(fd, text, HEX_DIGITS + 1) && (!public || fchmod(fd, 0644) == 0) && fsync(fd) == 0;
+	bool ok = file_write_all(fd, text, HEX_DIGITS + 1) && (!public || fchmod(fd, 0644) == 0) && fsync(fd) == 0;
 	explicit_bzero(text, sizeof text);
 	int err = ok ? RS_OK : says_errno(fault, fault_cap, path, "cannot be written");
 	close(fd);

@@ -2,6 +2,7 @@
 #include "app/setting.h"
 
 #include "base/bytes.h"
+#include "base/items.h"
 #include "base/name.h"
 
 #include <ctype.h>
@@ -11,8 +12,6 @@
 #include <string.h>
 
 /* Room for one address or key out of a list. */
-enum { ITEM_MAX = 80 };
-
 static int store_text(const char *text, char *field, char *problem)
 {
 	size_t len = strlen(text);
@@ -83,24 +82,6 @@ static int store_addr(const struct setting *s, const char *text, struct addr *fi
 	return RS_EINVAL;
 }
 
-/* Takes the next of a comma-separated list, without the blanks around it.
- * False at the end; an item that cannot be any good comes out empty. */
-static bool next_item(const char **at, char item[ITEM_MAX])
-{
-	if (!*at)
-		return false;
-	const char *from = *at + strspn(*at, " \t");
-	size_t len = strcspn(from, ",");
-	*at = from[len] ? from + len + 1 : NULL;
-	while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == '\t'))
-		len--;
-	if (len >= ITEM_MAX)
-		len = 0;
-	memcpy(item, from, len);
-	item[len] = '\0';
-	return true;
-}
-
 static int too_many(char *problem)
 {
 	snprintf(problem, SETTING_PROBLEM_MAX, "too many; at most %d", CONFIG_ADDRS_MAX);
@@ -111,7 +92,7 @@ static int store_addrs(const char *text, struct addr_set *field, char *problem)
 {
 	char item[ITEM_MAX];
 	struct addr_set set = {.count = 0};
-	for (const char *at = *text ? text : NULL; next_item(&at, item);) {
+	for (const char *at = *text ? text : NULL; items_next(&at, item);) {
 		if (set.count == CONFIG_ADDRS_MAX)
 			return too_many(problem);
 		if (addr_parse(item, &set.at[set.count++]) != RS_OK) {
@@ -128,7 +109,7 @@ static int store_keys(const char *text, struct key_set *field, char *problem)
 {
 	char item[ITEM_MAX];
 	struct key_set set = {.count = 0};
-	for (const char *at = *text ? text : NULL; next_item(&at, item);) {
+	for (const char *at = *text ? text : NULL; items_next(&at, item);) {
 		if (set.count == CONFIG_ADDRS_MAX)
 			return too_many(problem);
 		if (hex_decode(item, set.at[set.count++], 32) != RS_OK) {

@@ -2,13 +2,12 @@
 #include "client/options.h"
 
 #include "base/bytes.h"
+#include "base/items.h"
 #include "crypto/random.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { ITEM_MAX = 72 }; /* an address or a key, and a NUL */
 
 struct fault {
 	char *text;
@@ -26,28 +25,13 @@ static int says(const struct fault *f, const char *fmt, ...)
 	return RS_EINVAL;
 }
 
-/* The next of a comma-separated list without the blanks around it; one that is
- * too long comes out cut, and is no good then. False at the end. */
-static bool next_item(const char **at, char item[ITEM_MAX])
-{
-	if (!*at)
-		return false;
-	const char *from = *at + strspn(*at, " \t");
-	size_t len = strcspn(from, ",");
-	*at = from[len] ? from + len + 1 : NULL;
-	while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == '\t'))
-		len--;
-	snprintf(item, ITEM_MAX, "%.*s", (int)(len < ITEM_MAX ? len : ITEM_MAX - 1), from);
-	return true;
-}
-
 static int take_keys(const char *list, uint8_t keys[CLIENT_KEYS_MAX][32], uint8_t *count,
 		     const struct fault *f)
 {
 	char item[ITEM_MAX];
 	if (!list || !*list)
 		return says(f, "balancer_keys is missing: the balancer's public key, 64 hexadecimal digits");
-	for (*count = 0; next_item(&list, item); (*count)++) {
+	for (*count = 0; items_next(&list, item); (*count)++) {
 		if (*count == CLIENT_KEYS_MAX)
 			return says(f, "balancer_keys: too many; at most %d", CLIENT_KEYS_MAX);
 		if (hex_decode(item, keys[*count], 32))
@@ -66,7 +50,7 @@ static int take_balancers(const struct restante_options *o, struct client_config
 	int err = take_keys(o->balancer_keys, first->key, &first->key_count, f);
 	if (err)
 		return err;
-	for (size_t n = 0; next_item(&list, item); n++) {
+	for (size_t n = 0; items_next(&list, item); n++) {
 		if (n == CLIENT_BALANCERS_MAX)
 			return says(f, "balancers: too many; at most %d", CLIENT_BALANCERS_MAX);
 		c->balancer[n] = *first;

@@ -3,6 +3,8 @@
  * lock counts only if the path still leads to what was locked. */
 #include "client/seen_file.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,20 +38,6 @@ static int fail(int err, char *error, size_t error_len, const char *path, const 
 	snprintf(error, error_len, "seen_file %s: %s%s%s", path, what, err == RS_ESYS ? ": " : "",
 		 err == RS_ESYS ? strerror(errno) : "");
 	return err;
-}
-
-static bool write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
 }
 
 /* ---- reading ---- */
@@ -212,7 +200,7 @@ static bool write_tail(int fd, const struct tail *t)
 		ulid_format(tail_at(t, i), text + i * LINE_BYTES);
 		text[i * LINE_BYTES + ULID_TEXT] = '\n';
 	}
-	bool done = write_all(fd, text, t->count * LINE_BYTES);
+	bool done = file_write_all(fd, text, t->count * LINE_BYTES);
 	free(text);
 	return done;
 }
@@ -260,7 +248,7 @@ int seen_file_add(struct seen_file *f, const struct ulid *id)
 	char line[LINE_BYTES + 1];
 	ulid_format(id, line);
 	line[ULID_TEXT] = '\n';
-	if (!write_all(f->fd, line, LINE_BYTES)) {
+	if (!file_write_all(f->fd, line, LINE_BYTES)) {
 		int saved = errno;
 		if (ftruncate(f->fd, f->end) < 0)
 			f->end = lseek(f->fd, 0, SEEK_END); /* a torn line stays: it will be passed over */

@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/address_count.h"
+#include "net/socket.h"
 
 #include <errno.h>
 #include <ev.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,30 +114,6 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 
 /* --- opening and closing --- */
 
-static int open_socket(const struct addr *local, struct addr *bound)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(local, &ss);
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	int on = 1, off = 0;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (ss.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, (struct sockaddr *)&ss, len) || listen(fd, SOMAXCONN))
-		goto fail;
-	len = sizeof ss;
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) || addr_from_sockaddr(&ss, bound))
-		goto fail;
-	return fd;
-fail:;
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
 int listener_open(struct listener **out, struct ev_loop *loop, const struct listener_config *config,
 		  listener_fn *on_accept, void *ctx)
 {
@@ -152,7 +128,7 @@ int listener_open(struct listener **out, struct ev_loop *loop, const struct list
 		free(l);
 		return RS_ENOMEM;
 	}
-	l->fd = open_socket(&config->local, &l->local);
+	l->fd = socket_listening(&config->local, &l->local);
 	if (l->fd < 0) {
 		int saved = errno;
 		free_if_done(l);

@@ -5,6 +5,8 @@
  * when the callback has returned. */
 #include "net/udp.h"
 
+#include "net/socket.h"
+
 #include <errno.h>
 #include <ev.h>
 #include <netinet/in.h>
@@ -242,30 +244,15 @@ static void set_buffer(int fd, int force, int plain)
 
 static int open_socket(const struct addr *local, struct addr *bound)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(local, &ss);
 	/* Never cut into fragments, and so without the counter for their ids, which is
 	 * shared by all sockets of the host. What is sent here is far below any MTU. */
-	int whole = IP_PMTUDISC_PROBE;
-	int off = 0, fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int whole = IP_PMTUDISC_PROBE, fd = socket_bound(SOCK_DGRAM, local, bound);
 	if (fd < 0)
 		return -1;
-	if (ss.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole);
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
-	if (bind(fd, (struct sockaddr *)&ss, len))
-		goto fail;
-	len = sizeof ss;
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) || addr_from_sockaddr(&ss, bound))
-		goto fail;
 	return fd;
-fail:;
-	int saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
 }
 
 int udp_open(struct udp **out, struct ev_loop *loop, const struct addr *local,
