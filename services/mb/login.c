@@ -17,7 +17,9 @@ enum { RETRY_MS = 2000 };
 
 /* A login under way; it outlives its session if the client goes away meanwhile. */
 struct login {
+	struct list node;       /* in mb.logins */
 	struct mb *mb;
+	uint64_t kicked;        /* the owner token that was lost before we heard that it was ours; 0: none */
 	uint32_t conn;
 	char address[ADDR_TEXT_MAX];
 	size_t name_len;
@@ -27,13 +29,14 @@ struct login {
 static void end_login(struct login *l)
 {
 	l->mb->logins_pending--;
+	list_remove(&l->node);
 	free(l);
 }
 
 static void refuse(struct login *l, enum close_code code, uint32_t retry_ms)
 {
 	struct mb *m = l->mb;
-	log_info("login refused", LOG_BYTES("user", l->name, l->name_len), LOG_STR("address", l->address),
+	log_debug("login refused", LOG_BYTES("user", l->name, l->name_len), LOG_STR("address", l->address),
 		 LOG_STR("why", close_code_text(code)));
 	if (server_reject(m->server, l->conn, mb_time().mono_ms, code, retry_ms))
 		log_debug("login refused, but the client has gone", LOG_INT("conn", l->conn));
@@ -101,6 +104,10 @@ static void on_claimed(void *ctx, int err, const struct redisReply *reply)
 	}
 	if (reply_count(reply) == 6)
 		kick_old(m, reply);
+	if ((uint64_t)owner == l->kicked) {
+		refuse(l, CLOSE_SUPERSEDED, 0);
+		return;
+	}
 	struct user *u = add_user(l, (uint64_t)owner);
 	if (!u) { /* the client went away in between: nobody is online */
 		lease_clear_name(m, l->name, l->name_len, (uint64_t)owner);
@@ -172,6 +179,7 @@ void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const
 	memcpy(l->name, f->user, f->user_len);
 	addr_format(from, l->address);
 	m->logins_pending++;
+	list_append(&m->logins, &l->node);
 	if (m->auth->verify(m->auth, f->user, f->user_len, f->session, f->session_len, on_verified, l))
 		on_verified(l, AUTH_UNAVAILABLE);
 }
@@ -188,10 +196,26 @@ void login_end(struct mb *m, struct user *u, enum close_code why)
 	free(u);
 }
 
+/* The word can be faster than Redis's answer to the claim it is about. */
+static void kick_pending(struct mb *m, const struct link_owner *of)
+{
+	for (struct list *n = m->logins.next; n != &m->logins; n = n->next) {
+		struct login *l = LIST_ENTRY(n, struct login, node);
+		if (l->conn == of->conn)
+			l->kicked = of->owner;
+	}
+}
+
 void login_kicked(struct mb *m, const struct link_kick *k)
 {
+	if (k->boot != m->boot)
+		return;
 	struct user *u = server_user(m->server, k->of.conn);
-	if (k->boot != m->boot || !u || user_owner(m, u) != k->of.owner)
+	if (!u) {
+		kick_pending(m, &k->of);
+		return;
+	}
+	if (user_owner(m, u) != k->of.owner)
 		return;
 	m->counts.kicks_obeyed++;
 	server_close_session(m->server, k->of.conn, mb_time().mono_ms, CLOSE_SUPERSEDED);

@@ -280,6 +280,7 @@ static int mb_start(struct ev_loop *loop, const void *config, const void *secret
 	m->boot = daemon_boot();
 	list_init(&m->users);
 	list_init(&m->deliveries);
+	list_init(&m->logins);
 	list_init(&m->ack_ready);
 	int err = keyfile_load_or_create(m->config->key_file, &m->key, fault, cap);
 	if (!err)

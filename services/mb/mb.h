@@ -53,6 +53,7 @@ struct mb {
 	struct list users;              /* by next lease renewal: the first is due first */
 	struct list deliveries;         /* users with something under way */
 	struct list ack_ready;          /* deliveries whose acknowledgements go out at batch end */
+	struct list logins;             /* under way */
 	uint32_t user_count, logins_pending;
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
 	bool stopping;
