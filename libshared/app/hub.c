@@ -62,10 +62,11 @@ static void forget(struct hub_link *l)
 	free(l);
 }
 
+/* One that never said who it is, is nobody's news: anyone can knock. */
 static void log_end(const struct hub_link *l, const char *what, const char *why)
 {
 	char from[ADDR_TEXT_MAX];
-	log_info(what, LOG_STR("broker", l->id), LOG_STR("from", addr_format(&l->from, from)),
+	LOG_AT(l->known ? LOG_INFO : LOG_DEBUG, what, LOG_STR("broker", l->id), LOG_STR("from", addr_format(&l->from, from)),
 		 LOG_STR("why", why));
 }
 
@@ -85,6 +86,9 @@ static void replace_older(struct hub_link *l)
 		if (other == l || !other->known || strcmp(other->id, l->id) != 0)
 			continue;
 		h->stats.replaced++;
+		if (other->boot != l->boot)
+			log_warn("a broker came back before its old link was gone, or two have one id",
+				 LOG_STR("broker", l->id));
 		drop(other, "replaced by a newer link of this broker");
 	}
 }

@@ -17,6 +17,7 @@ const char *err_str(int err)
 	case RS_EAGAIN: return "incomplete";
 	case RS_ELOST: return "connection lost";
 	case RS_EREMOTE: return "refused by the other side";
+	case RS_EEXIST: return "there already";
 	default: return "unknown error";
 	}
 }

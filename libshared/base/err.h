@@ -21,6 +21,7 @@ enum rs_err {
 	RS_EAGAIN = -10,  /* more input is needed */
 	RS_ELOST = -11,   /* connection lost after sending; the outcome is unknown */
 	RS_EREMOTE = -12, /* the other side answered with an error */
+	RS_EEXIST = -13,  /* it is there already */
 };
 
 /* A short English phrase for a code, for logs. Static storage. */

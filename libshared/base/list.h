@@ -24,6 +24,8 @@ static inline void list_append(struct list *l, struct list *node)
 	l->prev = node;
 }
 
+static inline void list_prepend(struct list *l, struct list *node) { list_append(l->next, node); }
+
 static inline void list_remove(struct list *node)
 {
 	node->prev->next = node->next;

@@ -93,7 +93,7 @@ void client_begin_again(struct client *c, uint64_t now_ms, unsigned why, uint64_
 }
 
 /* Nobody answered in a whole round: full jitter over a doubling time. */
-static void back_off(struct client *c, uint64_t now_ms, unsigned why)
+void client_back_off(struct client *c, uint64_t now_ms, unsigned why, uint64_t least_ms)
 {
 	uint64_t most = CLIENT_BACKOFF_MIN_MS;
 	for (unsigned i = 0; i < c->failures && most < CLIENT_BACKOFF_MAX_MS; i++)
@@ -102,7 +102,9 @@ static void back_off(struct client *c, uint64_t now_ms, unsigned why)
 		most = CLIENT_BACKOFF_MAX_MS;
 	if (c->failures < UINT8_MAX)
 		c->failures++;
-	client_begin_again(c, now_ms, why, CLIENT_BACKOFF_MIN_MS / 4, most);
+	if (least_ms < CLIENT_BACKOFF_MIN_MS / 4)
+		least_ms = CLIENT_BACKOFF_MIN_MS / 4;
+	client_begin_again(c, now_ms, why, least_ms, most);
 }
 
 static void start_ask(struct client *c, uint64_t now_ms, uint64_t wall_ms)
@@ -188,7 +190,7 @@ static void next_balancer(struct client *c, uint64_t now_ms, uint64_t wall_ms, u
 		client_start_hello(c, now_ms, wall_ms);
 		return;
 	}
-	back_off(c, now_ms, why);
+	client_back_off(c, now_ms, why, 0);
 }
 
 void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsigned why)
@@ -206,7 +208,7 @@ void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsig
 	if (c->state == CLIENT_ONLINE)
 		client_begin_again(c, now_ms, why, 0, CLIENT_BACKOFF_MIN_MS);
 	else
-		back_off(c, now_ms, why);
+		client_back_off(c, now_ms, why, 0);
 }
 
 void client_recv(struct client *c, uint64_t now_ms, uint64_t wall_ms, const struct addr *from,

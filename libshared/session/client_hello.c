@@ -76,7 +76,6 @@ static void on_resp(struct client *c, uint64_t now_ms, const uint8_t *data)
 	resp_payload_read(payload, &p);
 	keys_from_noise(&c->keys, &c->noise, true);
 	c->conn = p.conn;
-	c->boot = p.boot;
 	c->heartbeat_s = p.heartbeat_s ? p.heartbeat_s : 1;
 	memcpy(c->reset_token, p.reset_token, RESET_TOKEN);
 	c->next_number = 0;
@@ -85,7 +84,7 @@ static void on_resp(struct client *c, uint64_t now_ms, const uint8_t *data)
 	inbox_init(&c->inbox, c->config.window);
 	c->ack_count = c->piece_count = 0;
 	c->offer_ms = 0;
-	c->born_ms = c->heard_ms = now_ms;
+	c->born_ms = now_ms;
 	c->beat_waits = c->beat_urgent = c->beat_soon = false;
 	client_set_state(c, CLIENT_LOGIN, 0, now_ms);
 }

@@ -182,12 +182,20 @@ static bool is_final(unsigned code)
 	return code == CLOSE_BAD_SESSION || code == CLOSE_EXPIRED || code == CLOSE_SUPERSEDED;
 }
 
+/* Codes after which the next try may well end the same way. */
+static bool is_trouble(unsigned code)
+{
+	return code == CLOSE_UNAVAILABLE || code == CLOSE_OVERLOADED || code == CLOSE_PROTOCOL;
+}
+
 static void on_end(struct client *c, uint64_t now_ms, unsigned code, uint32_t retry_ms)
 {
 	if (code == CLOSE_OVERLOADED)
 		client_avoid(c, &c->peer);
 	if (is_final(code))
 		client_set_state(c, CLIENT_STOPPED, code, UINT64_MAX);
+	else if (is_trouble(code))
+		client_back_off(c, now_ms, code, retry_ms);
 	else
 		client_begin_again(c, now_ms, code, retry_ms, RECONNECT_MS + retry_ms);
 }
@@ -267,7 +275,6 @@ static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len
 		return;
 	}
 	replay_mark(&c->received, number);
-	c->heard_ms = now_ms;
 	c->stats.data_in++;
 	put_off_beat(c, now_ms);
 	struct reader r = reader_over(data + PACKET_HEADER, (size_t)frames_len);
@@ -291,7 +298,6 @@ static void on_beat(struct client *c, uint64_t now_ms, const uint8_t *data)
 		return;
 	}
 	c->beat_waits = c->beat_urgent = false;
-	c->heard_ms = now_ms;
 	c->tries = 0;
 	c->stats.rtt_ms = (uint32_t)(now_ms - c->beat_sent_ms);
 	uint64_t next = 1000u * c->heartbeat_s;

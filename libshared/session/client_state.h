@@ -34,11 +34,10 @@ struct client {
 	struct keys keys;
 	uint32_t conn;
 	uint8_t reset_token[RESET_TOKEN];
-	uint64_t boot, owner, born_ms;
+	uint64_t owner, born_ms;
 	uint32_t next_number;
 	struct replay received;
 	uint16_t heartbeat_s;
-	uint64_t heard_ms;         /* last authentic packet */
 	uint32_t beat_number;      /* of the heartbeat that awaits its answer */
 	uint64_t beat_sent_ms;
 	bool beat_waits, beat_urgent;
@@ -59,6 +58,9 @@ struct client {
 void client_set_state(struct client *c, enum client_state to, unsigned why, uint64_t deadline_ms);
 /* Names it to the balancer as one that failed, until the next login. */
 void client_avoid(struct client *c, const struct addr *a);
+/* A whole round failed: a pause of least_ms and a random time that doubles with
+ * each failure in a row. */
+void client_back_off(struct client *c, uint64_t now_ms, unsigned why, uint64_t least_ms);
 /* This broker or balancer failed: the next one, or wait. */
 void client_next_peer(struct client *c, uint64_t now_ms, uint64_t wall_ms, unsigned why);
 /* Forgets the session and begins again after a jittered wait of up to `spread_ms`. */

@@ -270,6 +270,8 @@ static uint64_t idle_limit_ms(const struct session *x)
 static uint64_t linger_ms(const struct session *x)
 {
 	uint64_t beats = (uint64_t)x->heartbeat_s * 1000 + SERVER_LINGER_BEAT_MS;
+	if (x->rejected) /* whoever cannot log in must not fill the table */
+		return SERVER_LINGER_REJECTED_MS;
 	return beats > SERVER_LINGER_MS ? beats : SERVER_LINGER_MS;
 }
 
@@ -412,7 +414,7 @@ int server_push(struct server *s, uint32_t conn, const struct record *r, bool st
 	if (!o)
 		return RS_ENOMEM;
 	if (outbox_holds(o, &r->id))
-		return RS_OK;
+		return RS_EEXIST;
 	int len = object_encode(r, stored ? OBJECT_STORED : 0, object, sizeof object);
 	if (len < 0)
 		return len;

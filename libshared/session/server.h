@@ -30,6 +30,7 @@
 #define SERVER_HALF_OPEN_MS 10000    /* then a half-open session is freed */
 #define SERVER_LINGER_MS 30000       /* how long a closed session answers with why ... */
 #define SERVER_LINGER_BEAT_MS 15000  /* ... but for this beyond its heartbeat interval */
+#define SERVER_LINGER_REJECTED_MS 5000 /* ... and after a refused login only for this */
 #define SERVER_RESETS_PER_S 1000
 #define SERVER_IDLE_BEATS 3          /* heartbeat intervals of silence, then offline ... */
 #define SERVER_IDLE_MIN_MS 2000      /* ... but at least this */
@@ -83,8 +84,7 @@ RS_MUST_CHECK int server_accept(struct server *s, uint32_t conn, uint64_t now_ms
 RS_MUST_CHECK int server_reject(struct server *s, uint32_t conn, uint64_t now_ms,
 				enum close_code code, uint32_t retry_ms);
 /* Hands a message over. RS_EBUSY: the session's window is full, keep it; RS_ENOENT:
- * no such session online; RS_EINVAL. A message that is under way already is
- * taken without effect. */
+ * no such session online; RS_EEXIST: it is under way already; RS_ELIMIT. */
 RS_MUST_CHECK int server_push(struct server *s, uint32_t conn, const struct record *r, bool stored);
 bool server_has_room(const struct server *s, uint32_t conn);
 /* More waits than fits: heartbeats are answered with "there is something for you". */

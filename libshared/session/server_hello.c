@@ -16,11 +16,14 @@ enum {
 	WINDOW_MOST = 256 * 1024,
 };
 
-static void reset_token(const struct server *s, uint32_t conn, uint8_t out[RESET_TOKEN])
+/* Bound to the address as well, so that nobody can ask for another's. */
+static void reset_token(const struct server *s, uint32_t conn, const struct addr *at,
+			uint8_t out[RESET_TOKEN])
 {
-	uint8_t id[4], mac[SHA256_BYTES];
-	be_put(id, conn, 4);
-	hmac_sha256(s->reset_key, sizeof s->reset_key, id, sizeof id, mac);
+	uint8_t text[sizeof *at + 4], mac[SHA256_BYTES];
+	memcpy(text, at, sizeof *at);
+	be_put(text + sizeof *at, conn, 4);
+	hmac_sha256(s->reset_key, sizeof s->reset_key, text, sizeof text, mac);
 	memcpy(out, mac, RESET_TOKEN);
 }
 
@@ -38,7 +41,7 @@ void server_send_reset(struct server *s, uint64_t now_ms, const struct addr *to,
 	s->stats.resets_sent++;
 	uint8_t packet[RESET_BYTES] = {PACKET_RESET};
 	be_put(packet + 1, conn, 4);
-	reset_token(s, conn, packet + PACKET_HEADER);
+	reset_token(s, conn, to, packet + PACKET_HEADER);
 	s->handler.send(s->ctx, to, packet, sizeof packet);
 }
 
@@ -79,7 +82,7 @@ static int write_resp(struct server *s, struct session *x, struct noise *noise, 
 	struct keypair e;
 	struct resp_payload p = {.conn = x->conn, .heartbeat_s = x->heartbeat_s,
 				 .boot = s->config.boot, .server_ms = wall_ms};
-	reset_token(s, x->conn, p.reset_token);
+	reset_token(s, x->conn, &x->addr, p.reset_token);
 	resp_payload_write(&p, payload);
 	packet_write_hello(resp, PACKET_RESP, attempt);
 	int err = x25519_generate(&e);

@@ -30,6 +30,17 @@ struct session *table_at(const struct table *t, uint32_t place)
 	return &t->chunk[place / CHUNK][place % CHUNK];
 }
 
+static void append_free(struct table *t, struct session *s)
+{
+	uint32_t place = s->conn & (TABLE_MAX - 1);
+	s->next_free = 0;
+	if (t->last_free)
+		table_at(t, t->last_free - 1)->next_free = place + 1;
+	else
+		t->first_free = place + 1;
+	t->last_free = place + 1;
+}
+
 /* Adds a chunk of free places, lowest first in the list. */
 static int grow(struct table *t, uint16_t salt)
 {
@@ -40,12 +51,11 @@ static int grow(struct table *t, uint16_t salt)
 		return RS_ENOMEM;
 	t->chunk[t->size / CHUNK] = c;
 	uint32_t places = t->max - t->size < CHUNK ? t->max - t->size : CHUNK;
-	for (uint32_t i = places; i-- > 0;) {
-		c[i].conn = (salt + i * 7) % GENERATIONS << TABLE_INDEX_BITS | (t->size + i);
-		c[i].next_free = t->first_free;
-		t->first_free = t->size + i + 1;
-	}
 	t->size += places;
+	for (uint32_t i = 0; i < places; i++) {
+		c[i].conn = (salt + i * 7) % GENERATIONS << TABLE_INDEX_BITS | (t->size - places + i);
+		append_free(t, &c[i]);
+	}
 	return RS_OK;
 }
 
@@ -56,6 +66,8 @@ struct session *table_take(struct table *t, uint16_t salt)
 	uint32_t place = t->first_free - 1;
 	struct session *s = table_at(t, place);
 	t->first_free = s->next_free;
+	if (t->first_free == 0)
+		t->last_free = 0;
 	uint32_t generation = ((s->conn >> TABLE_INDEX_BITS) + 1) % GENERATIONS;
 	memset(s, 0, sizeof *s);
 	s->conn = (generation ? generation : 1) << TABLE_INDEX_BITS | place;
@@ -68,8 +80,7 @@ void table_put(struct table *t, struct session *s)
 	uint32_t conn = s->conn;
 	explicit_bzero(s, sizeof *s);
 	s->conn = conn;
-	s->next_free = t->first_free;
-	t->first_free = (conn & (TABLE_MAX - 1)) + 1;
+	append_free(t, s);
 	t->used--;
 }
 

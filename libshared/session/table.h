@@ -44,7 +44,8 @@ struct session {
 struct table {
 	struct session **chunk;
 	uint32_t size, max;     /* places there are; allowed */
-	uint32_t first_free;    /* place + 1, 0: none */
+	uint32_t first_free;    /* place + 1, 0: none; the place longest free is used next, so */
+	uint32_t last_free;     /* that its generations last */
 	uint32_t used;
 };
 

@@ -37,7 +37,7 @@ void choose_brokers(struct table *t, const struct ask_payload *ask, uint64_t now
 		struct entry *e = &t->at[i];
 		uint64_t taken = (uint64_t)e->is.sessions + e->handed_out;
 		if (!table_is_alive(e, now_ms) || e->is.draining || e->is.capacity == 0 ||
-		    taken >= e->is.capacity)
+		    e->is.sessions >= e->is.capacity)
 			continue;
 		list[count++] = (struct candidate){e, is_avoided(ask, &e->is.address),
 						   taken * 1000000 / e->is.capacity};

@@ -2,6 +2,7 @@
 #include "delivery.h"
 
 #include "base/log.h"
+#include "lease.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct delivery {
 	uint32_t known;         /* stored messages handed over and not yet deleted */
 	int fetching, acking;   /* which DC was asked; NONE */
 	bool wanted;            /* there is something to fetch */
+	bool again;             /* word of more came while a fetch was under way */
 	uint16_t acks, acks_cap, acks_sent; /* collected; of these, in the report under way */
 	struct ulid *ack;
 };
@@ -58,12 +60,6 @@ static struct user *find_user(struct mb *m, struct link_owner to)
 	return u && user_owner(m, u) == to.owner ? u : NULL;
 }
 
-static void fenced(struct mb *m, struct user *u)
-{
-	m->counts.fenced++;
-	server_close_session(m->server, u->conn, mb_time().mono_ms, CLOSE_SUPERSEDED);
-}
-
 static void set_wanted(struct mb *m, struct delivery *d, bool wanted)
 {
 	d->wanted = wanted;
@@ -96,6 +92,7 @@ void delivery_fetch(struct mb *m, struct user *u)
 	struct delivery *d = get(m, u);
 	if (!d)
 		return; /* out of memory: found again at the next renewal */
+	d->again = d->fetching != NONE;
 	set_wanted(m, d, true);
 	try_fetch(m, d);
 }
@@ -106,20 +103,33 @@ void delivery_check(struct mb *m, struct user *u, uint32_t waiting)
 		delivery_fetch(m, u);
 }
 
-/* Hands a record to the engine. RS_EBUSY: no room, it must be fetched again. */
+/* A record that cannot be read is passed over, by its id if it has one. */
+static int pass_over(struct mb *m, struct delivery *d, const uint8_t *data, size_t len)
+{
+	static uint64_t warned_ms;
+	uint64_t now_ms = mb_time().mono_ms;
+	m->counts.damaged_records++;
+	if (now_ms - warned_ms >= 1000) {
+		warned_ms = now_ms;
+		log_warn("a damaged record is passed over", LOG_BYTES("user", d->user->name, d->user->name_len));
+	}
+	if (len < ULID_TEXT || ulid_parse((const char *)data, &d->last))
+		return RS_EINVAL;
+	d->known++;
+	return RS_OK;
+}
+
+/* Hands a record to the engine. Not 0: it could not be taken now. */
 static int hand_over(struct mb *m, struct delivery *d, const uint8_t *data, size_t len)
 {
 	struct record r;
-	if (record_parse(data, len, &r)) {
-		m->counts.damaged_records++;
-		log_warn("a damaged record is passed over", LOG_BYTES("user", d->user->name, d->user->name_len));
-		return RS_OK;
-	}
+	if (record_parse(data, len, &r))
+		return pass_over(m, d, data, len);
 	int err = server_push(m->server, d->user->conn, &r, true);
-	if (err)
+	if (err && err != RS_EEXIST)
 		return err;
 	d->last = r.id;
-	d->known++;
+	d->known += err == RS_OK;
 	return RS_OK;
 }
 
@@ -130,14 +140,16 @@ static void on_batch(struct mb *m, struct user *u, struct link_batch *b)
 		return;
 	d->fetching = NONE;
 	if (b->status == LINK_FENCED) {
-		fenced(m, u);
+		lease_doubt(m, u); /* the tick tries again, if we are still here */
 		return;
 	}
 	if (b->status != LINK_DONE) {
 		m->counts.fetch_unavailable++;
 		return; /* still wanted: the tick tries again */
 	}
-	bool more = b->left > 0;
+	bool more = b->left > 0 || d->again;
+	unsigned taken = 0;
+	d->again = false;
 	for (unsigned i = 0; i < b->count; i++) {
 		size_t len;
 		const uint8_t *record = link_next_record(&b->records, &len);
@@ -145,10 +157,12 @@ static void on_batch(struct mb *m, struct user *u, struct link_batch *b)
 			more = true;
 			break;
 		}
-		m->counts.fetched++;
+		taken++;
 	}
+	m->counts.fetched += taken;
 	set_wanted(m, d, more);
-	try_fetch(m, d);
+	if (taken > 0 || b->count == 0) /* else the same would come again: the tick does it */
+		try_fetch(m, d);
 }
 
 static void push_not_stored(struct mb *m, struct user *u, const struct link_push *p)
@@ -264,13 +278,6 @@ void delivery_flush(struct mb *m)
 	}
 }
 
-/* Nothing is under way and nothing is wanted: the user costs nothing again. */
-static void free_if_idle(struct delivery *d)
-{
-	if (d->fetching == NONE && d->acking == NONE && !d->wanted && d->acks == 0 && d->known == 0)
-		delivery_free(d->user);
-}
-
 static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
 {
 	struct delivery *d = u->delivery;
@@ -278,7 +285,7 @@ static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
 		return;
 	d->acking = NONE;
 	if (a->status == LINK_FENCED) {
-		fenced(m, u);
+		lease_doubt(m, u); /* the tick tries again, if we are still here */
 		return;
 	}
 	if (a->status != LINK_DONE) {
@@ -292,7 +299,6 @@ static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
 		set_wanted(m, d, true);
 	try_ack(m, d);
 	try_fetch(m, d);
-	free_if_idle(d);
 }
 
 /* ---- */
@@ -336,6 +342,13 @@ void delivery_dc_down(struct mb *m, size_t dc)
 	}
 }
 
+/* Nothing is under way and nothing is wanted: the user costs nothing again. */
+static void free_if_idle(struct delivery *d)
+{
+	if (d->fetching == NONE && d->acking == NONE && !d->wanted && d->acks == 0 && d->known == 0)
+		delivery_free(d->user);
+}
+
 void delivery_tick(struct mb *m)
 {
 	for (struct list *n = m->deliveries.next, *next; n != &m->deliveries; n = next) {
@@ -343,5 +356,6 @@ void delivery_tick(struct mb *m)
 		next = n->next;
 		try_ack(m, d);
 		try_fetch(m, d);
+		free_if_idle(d);
 	}
 }

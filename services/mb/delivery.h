@@ -25,7 +25,8 @@ void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done
 void delivery_flush(struct mb *m);
 /* The link to a DC was lost: what it was asked for is asked of another. */
 void delivery_dc_down(struct mb *m, size_t dc);
-/* Each half second: asks again for what could not be asked for. */
+/* Each half second: asks again for what could not be asked for, and frees what
+ * is done with. */
 void delivery_tick(struct mb *m);
 /* The user left: reports what was taken, then frees. */
 void delivery_end(struct mb *m, struct user *u);

@@ -53,7 +53,9 @@ static void on_renewed(void *ctx, int err, const struct redisReply *reply)
 		return;
 	if (err || !reply_int(reply, &waiting)) {
 		m->counts.renew_failed++;
-		u->renew_s = now_s() + RETRY_S; /* the list is a little out of order now: no harm */
+		u->renew_s = now_s() + RETRY_S;
+		list_remove(&u->node);
+		list_prepend(&m->users, &u->node); /* those behind wait RETRY_S at the most */
 		return;
 	}
 	if (waiting < 0) {
@@ -108,6 +110,12 @@ void lease_tick(struct mb *m)
 	}
 	if (list_empty(&m->users))
 		m->resync = 0;
+}
+
+void lease_doubt(struct mb *m, struct user *u)
+{
+	if (renew(m, u))
+		m->counts.renew_failed++; /* asked again with the next doubt */
 }
 
 void lease_resync(struct mb *m) { m->resync = m->user_count; }

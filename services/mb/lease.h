@@ -13,6 +13,9 @@ void lease_start(struct mb *m, struct user *u);
 void lease_stop(struct mb *m, struct user *u);
 /* Each MB_TICK_MS: renews those that are due. */
 void lease_tick(struct mb *m);
+/* Redis refused this user's owner token: is the user another's now, or did Redis
+ * lose its presence? A renewal at once puts it back, or ends the session. */
+void lease_doubt(struct mb *m, struct user *u);
 /* Renews everyone soon, at a bounded rate. */
 void lease_resync(struct mb *m);
 /* Takes presence out of Redis, if this owner still holds it. */

@@ -163,10 +163,34 @@ static void on_lb_down(void *ctx, size_t peer) { (void)ctx, (void)peer; }
 
 /* ---- ticks, start and stop ---- */
 
+static void on_left(void *ctx)
+{
+	struct mb *m = ctx;
+	daemon_stopped(m->loop);
+}
+
+/* Tells some of the clients that the broker stops, no more than Redis can follow. */
+static void stop_some(struct mb *m)
+{
+	int64_t room = m->config->redis_max_in_flight - rds_stats(m->rds)->in_flight;
+	bool redis = rds_is_up(m->rds);
+	while ((room-- > 0 || !redis) && !list_empty(&m->users)) {
+		const struct user *u = LIST_ENTRY(m->users.next, struct user, node);
+		server_close_session(m->server, u->conn, mb_time().mono_ms, CLOSE_SHUTDOWN);
+	}
+	mb_flush(m);
+	if (list_empty(&m->users) && !m->leaving) {
+		m->leaving = true;
+		registry_leave(m->registry, on_left, m);
+	}
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop, (void)events;
 	struct mb *m = w->data;
+	if (m->stopping)
+		stop_some(m);
 	lease_tick(m);
 	if (++m->ticks % 5 == 0)
 		delivery_tick(m);
@@ -200,6 +224,13 @@ static int open_engine(struct mb *m)
 	return err;
 }
 
+/* Redis may have lost presence while it was away, or messages were stored unseen. */
+static void on_redis_state(void *ctx, bool up)
+{
+	if (up)
+		lease_resync(ctx);
+}
+
 static int open_redis(struct mb *m, char *fault, size_t cap)
 {
 	const struct mb_config *c = m->config;
@@ -207,7 +238,7 @@ static int open_redis(struct mb *m, char *fault, size_t cap)
 	int err = host_redis_config(&c->common, (uint32_t)c->redis_timeout_ms,
 				    (uint32_t)c->redis_max_in_flight, m->redis_password, &config, fault, cap);
 	if (!err)
-		err = rds_new(&m->rds, m->loop, &config, NULL, m);
+		err = rds_new(&m->rds, m->loop, &config, on_redis_state, m);
 	return err ? err : auth_redis_new(&m->auth, m->rds);
 }
 
@@ -265,6 +296,11 @@ static int check(const void *config, char *fault, size_t cap)
 {
 	const struct mb_config *c = config;
 	int err = host_check_advertised("advertise_clients", &c->advertise_clients, fault, cap);
+	const char *zone_fault = c->zone[0] ? name_fault(c->zone, strlen(c->zone)) : NULL;
+	if (!err && zone_fault) {
+		snprintf(fault, cap, "zone %s; it must be " NAME_RULE, zone_fault);
+		err = RS_EINVAL;
+	}
 	return err ? err : host_check_password(&c->common, fault, cap);
 }
 
@@ -307,29 +343,15 @@ static int mb_start(struct ev_loop *loop, const void *config, const void *secret
 	return RS_OK;
 }
 
-static void close_one(void *ctx, uint32_t conn, void *user)
-{
-	(void)user;
-	struct mb *m = ctx;
-	server_close_session(m->server, conn, mb_time().mono_ms, CLOSE_SHUTDOWN);
-}
-
-static void on_left(void *ctx)
-{
-	struct mb *m = ctx;
-	daemon_stopped(m->loop);
-}
-
-/* First out of the registry, so that nobody is sent here any more; then every
- * client is told, and its presence cleared. */
+/* The balancers hear first, so that nobody is sent here any more; then the clients
+ * are told and taken out of presence, some with each tick; then the broker leaves
+ * the registry. */
 static void mb_stop(void *app)
 {
 	struct mb *m = app;
 	m->stopping = true;
 	report_load(m);
-	server_each(m->server, close_one, m);
-	mb_flush(m);
-	registry_leave(m->registry, on_left, m);
+	stop_some(m);
 }
 
 static const char *not_ready(void *app)

@@ -56,7 +56,7 @@ struct mb {
 	struct list logins;             /* under way */
 	uint32_t user_count, logins_pending;
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
-	bool stopping;
+	bool stopping, leaving;         /* ... of the registry: the last step */
 	struct mb_time batch;           /* of the batch of datagrams at hand; mono_ms 0: none */
 	ev_timer engine_timer;          /* at server_deadline() */
 	ev_timer tick;                  /* MB_TICK_MS: renewals, retries, load */

@@ -156,7 +156,7 @@ static void feed(struct world *w, struct peer *p)
 				   .app = "sim", .app_len = 3, .body = body};
 		r.body_len = make_body(w, p, i, body);
 		int err = server_push(w->server, p->conn, &r, true);
-		if (err)
+		if (err && err != RS_EEXIST)
 			break;
 	}
 }

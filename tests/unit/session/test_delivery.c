@@ -155,7 +155,7 @@ Test(delivery, too_much_at_a_time_is_refused)
 		for (uint32_t n = 1; n <= cases[i].fit; n++)
 			cr_assert_eq(pair_push(p, n, cases[i].body, LATE), RS_OK, "case %zu: %u", i, n);
 		cr_expect_eq(pair_push(p, 100, cases[i].body, LATE), RS_EBUSY, "case %zu", i);
-		cr_expect_eq(pair_push(p, 1, cases[i].body, LATE), RS_OK, "what is under way is taken without effect");
+		cr_expect_eq(pair_push(p, 1, cases[i].body, LATE), RS_EEXIST, "what is under way is not taken again");
 		p->hold = false;
 		pair_run(p, 2000);
 		shown_in_order(p, cases[i].fit);
