@@ -14,8 +14,8 @@ RETURNS  {'ok', left, expired, record...}   left: messages behind the last one r
          {'fenced'}                         another login owns the user
 CALLERS  DC, when a broker asks for a user's queue
 
-When `after` is not in the queue the answer begins at the head: the broker knows
-what is in flight and drops what it has already. ]]
+When `after` is not among the first (skip + 1024) the answer begins at the head: the
+broker knows what is in flight and drops what it has already. ]]
 
 if #KEYS ~= 2 or #ARGV ~= 6 then
 	return redis.error_reply('ERR message_fetch: wants 2 KEYS and 6 ARGV')
@@ -27,7 +27,8 @@ if not (skip and max_count and max_bytes and now) then
 	return redis.error_reply('ERR message_fetch: skip, max_count, max_bytes, now must be numbers')
 end
 local call, sub = redis.call, string.sub
-local CHUNK = 32 -- records read at a time
+local CHUNK = 32   -- records read at a time
+local DEPTH = 1024 -- records looked at for `after`, beyond skip
 
 if call('HGET', presence, 'owner') ~= owner then return {'fenced'} end
 
@@ -45,15 +46,17 @@ local function find_start()
 		local there = call('LINDEX', queue, skip - 1)
 		if there and sub(there, 1, 26) == after then return skip end
 	end
-	local at = 0
-	while true do
-		local chunk = call('LRANGE', queue, at, at + CHUNK - 1)
+	local at, limit = 0, math.max(skip, 0) + DEPTH
+	while at < limit do
+		local size = math.min(CHUNK, limit - at)
+		local chunk = call('LRANGE', queue, at, at + size - 1)
 		for i = 1, #chunk do
 			if sub(chunk[i], 1, 26) == after then return at + i end
 		end
-		if #chunk < CHUNK then return 0 end
-		at = at + CHUNK
+		if #chunk < size then return 0 end
+		at = at + size
 	end
+	return 0
 end
 
 local answer = {'ok', 0, 0}

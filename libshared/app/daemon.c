@@ -126,9 +126,10 @@ static bool take_usage(struct usage *u, int *argc, char **argv)
 
 static int refuse_argument(struct run *r, const char *arg)
 {
-	const char *nearest = strncmp(arg, "--", 2) ? NULL
-						    : config_nearest(r->d->settings, r->d->setting_count, arg + 2);
-	char flag[64] = "";
+	char name[CONFIG_TEXT_MAX] = "", flag[64] = "";
+	if (strncmp(arg, "--", 2) == 0)
+		snprintf(name, sizeof name, "%.*s", (int)strcspn(arg + 2, "="), arg + 2);
+	const char *nearest = *name ? config_nearest(r->d->settings, r->d->setting_count, name) : NULL;
 	if (nearest)
 		snprintf(flag, sizeof flag, "; did you mean --%s?", nearest);
 	for (char *c = flag; *c; c++)

@@ -28,6 +28,7 @@ struct apps {
 	ev_timer sweep;
 	uint64_t accepted, refused_total, refused_address; /* once the listener is closed */
 	uint64_t refused_answers; /* times that reading stopped for the answers */
+	uint64_t no_auth, stalled; /* closed for want of an AUTH, and for answers not taken */
 };
 
 /* The stream is gone or goes with this. The memory stays until the sweep, for
@@ -83,6 +84,13 @@ void conn_go_on(struct conn *c)
 	stream_resume(c->stream);
 }
 
+void conn_forget_app(struct conn *c)
+{
+	if (c->app_len)
+		c->auth_by_ms = clock_mono_ms() + CONN_AUTH_MS;
+	c->app_len = 0;
+}
+
 void conn_last(struct conn *c)
 {
 	if (c->state == CONN_OPEN)
@@ -97,6 +105,7 @@ void conn_flush(struct conn *c)
 			break;
 		int err = stream_write(c->stream, a->text, a->text_len);
 		c->answer_count--;
+		c->out_total += a->text_len;
 		answer_free(a);
 		if (err)
 			end_conn(c);
@@ -290,6 +299,7 @@ static void on_accept(void *ctx, int fd, const struct addr *from)
 	c->apps = p;
 	c->dc = p->dc;
 	c->from = *from;
+	c->auth_by_ms = clock_mono_ms() + CONN_AUTH_MS;
 	list_init(&c->answers);
 	int err = stream_accept(&c->stream, p->dc->loop, fd, NULL, &limits, &handler, c);
 	if (err) {
@@ -304,6 +314,39 @@ static void on_accept(void *ctx, int fd, const struct addr *from)
 	log_debug("app connected", LOG_STR("from", addr_format(from, text)));
 }
 
+static void end_unauthenticated(struct conn *c)
+{
+	struct answer *a = next_answer(c);
+	c->apps->no_auth++;
+	if (!a)
+		return;
+	conn_last(c);
+	c->part = PART_NONE;
+	answer_error(a, 408, "no AUTH succeeded within %d s", CONN_AUTH_MS / 1000);
+}
+
+/* Reading stopped for the answers, and the other side takes none of them. */
+static bool has_stalled(struct conn *c, uint64_t now)
+{
+	size_t queued = stream_out_len(c->stream);
+	uint64_t taken = c->out_total - queued;
+	if (!c->paused || queued == 0 || taken != c->taken) {
+		c->taken = taken;
+		c->taken_ms = now;
+	}
+	return now - c->taken_ms >= CONN_STALL_MS;
+}
+
+static void end_stalled(struct conn *c)
+{
+	char from[ADDR_TEXT_MAX];
+	c->apps->stalled++;
+	log_info("app does not take its answers", LOG_STR("from", addr_format(&c->from, from)),
+		 LOG_BYTES("app", c->app, c->app_len), LOG_INT("answers", c->answer_count),
+		 LOG_INT("bytes", stream_out_len(c->stream)));
+	end_conn(c);
+}
+
 static void time_out(struct conn *c)
 {
 	bool header = c->part == PART_HEADER;
@@ -316,10 +359,20 @@ static void time_out(struct conn *c)
 				    : "the body was not finished within 30 s");
 }
 
+static void sweep_open(struct conn *c, uint64_t now)
+{
+	if (has_stalled(c, now))
+		end_stalled(c);
+	else if (c->app_len == 0 && !c->auth_waits && now >= c->auth_by_ms)
+		end_unauthenticated(c);
+	else if (c->part != PART_NONE && now >= c->deadline_ms)
+		time_out(c);
+}
+
 static void sweep_conn(struct conn *c, uint64_t now)
 {
-	if (c->state == CONN_OPEN && c->part != PART_NONE && now >= c->deadline_ms)
-		time_out(c);
+	if (c->state == CONN_OPEN)
+		sweep_open(c, now);
 	else if (c->state == CONN_FINISHING && now >= c->deadline_ms)
 		end_conn(c);
 	if (c->state != CONN_DEAD)
@@ -421,11 +474,15 @@ void apps_metrics(const struct apps *p, struct metrics *m)
 	metrics_counter(m, "dc_app_connections_total", "Connections of Apps that were taken.",
 			s ? s->accepted : p->accepted);
 	metrics_labelled(m, true, "counter", "dc_app_refused_total",
-			 "Connections refused and reading stopped, by the limit that was reached.",
+			 "Connections refused or closed and reading stopped, by the limit that was reached.",
 			 "limit", "max_connections", (double)(s ? s->refused_total : p->refused_total));
 	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit",
 			 "max_connections_per_address",
 			 (double)(s ? s->refused_address : p->refused_address));
 	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit", "answers_due",
 			 (double)p->refused_answers);
+	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit", "auth_time",
+			 (double)p->no_auth);
+	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit", "stall_time",
+			 (double)p->stalled);
 }

@@ -19,6 +19,8 @@
 #define CONN_HEADER_MS 10000
 #define CONN_BODY_MS 30000
 #define CONN_FINISH_MS 5000
+#define CONN_AUTH_MS 10000         /* to say who it is */
+#define CONN_STALL_MS 30000        /* not read for its answers, and none of them taken */
 #define CONN_WRONG_KEYS_MAX 3
 
 struct dc;
@@ -52,6 +54,10 @@ struct conn {
 	size_t skip;               /* bytes still to come of a body that was refused */
 	enum conn_part part;
 	uint64_t deadline_ms;      /* of part; of CONN_FINISHING too */
+	uint64_t auth_by_ms;       /* as long as it is not authenticated */
+	uint64_t out_total;        /* bytes of answers handed to the stream */
+	uint64_t taken;            /* of these, gone out when the sweep last looked */
+	uint64_t taken_ms;         /* when that last grew */
 };
 
 RS_MUST_CHECK int apps_new(struct apps **out, struct dc *dc);
@@ -65,6 +71,9 @@ void apps_metrics(const struct apps *p, struct metrics *m);
 
 /* Hands the answers that are ready, from the first on, to the stream. */
 void conn_flush(struct conn *c);
+/* The connection speaks for nobody; if it spoke for an App, the time for AUTH
+ * begins anew. */
+void conn_forget_app(struct conn *c);
 /* Nothing more is read: the answer made last is the last. */
 void conn_last(struct conn *c);
 /* Takes up reading again where it was stopped, if nothing stands against it. */

@@ -2,6 +2,7 @@
 #include "auth.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "dc.h"
@@ -9,7 +10,7 @@
 
 #include <string.h>
 
-enum { HASH_TEXT = 2 * SHA256_BYTES };
+enum { HASH_TEXT = 2 * SHA256_BYTES, LOG_PAUSE_MS = 1000 };
 
 /* An unknown App takes as long as a wrong key. */
 static bool key_matches(const struct answer *a, const struct redisReply *reply)
@@ -22,13 +23,29 @@ static bool key_matches(const struct answer *a, const struct redisReply *reply)
 	return bytes_equal_ct(known ? stored : nothing, a->key_hash, HASH_TEXT) && known;
 }
 
+/* Whoever guesses keys must not fill the log: the rest is there at level debug. */
+static void log_refusal(const struct answer *a)
+{
+	struct auth_log *l = &a->dc->auth_log;
+	uint64_t now = clock_mono_ms();
+	char buf[ADDR_TEXT_MAX];
+	const char *from = a->conn ? addr_format(&a->conn->from, buf) : "gone";
+	if (now < l->next_ms) {
+		l->left_out++;
+		log_debug("app refused", LOG_STR("from", from), LOG_BYTES("app", a->name, a->name_len));
+		return;
+	}
+	log_warn("app refused", LOG_STR("from", from), LOG_BYTES("app", a->name, a->name_len),
+		 LOG_INT("left_out", l->left_out));
+	l->left_out = 0;
+	l->next_ms = now + LOG_PAUSE_MS;
+}
+
 static void refuse(struct answer *a)
 {
 	struct conn *c = a->conn;
-	char from[ADDR_TEXT_MAX];
 	a->dc->counts.auth_failed++;
-	log_warn("app refused", LOG_STR("from", c ? addr_format(&c->from, from) : "gone"),
-		 LOG_BYTES("app", a->name, a->name_len));
+	log_refusal(a);
 	if (c && ++c->wrong_keys >= CONN_WRONG_KEYS_MAX)
 		conn_last(c);
 	answer_error(a, 401, "wrong App or key");

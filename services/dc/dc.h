@@ -32,6 +32,12 @@ struct dc_counts {
 	uint64_t expired;
 };
 
+/* AUTH that failed, of which the log tells at most one a second. */
+struct auth_log {
+	uint64_t next_ms;
+	uint64_t left_out; /* since the last line */
+};
+
 struct apps;
 struct answers;
 struct brokers;
@@ -50,6 +56,7 @@ struct dc {
 	struct durability *durability;
 	struct registry *registry;
 	struct dc_counts counts;
+	struct auth_log auth_log;
 };
 
 #endif

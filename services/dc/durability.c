@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_S 5.0
+#define AGAIN_S 5.0 /* always: CONFIG SET changes it while Redis runs */
 
 static const char no_file[] =
 	"Redis is not durable: durability is fsync, but Redis runs without appendonly yes";
@@ -82,7 +82,7 @@ static void on_again(struct ev_loop *loop, ev_timer *w, int events)
 	struct durability *d = w->data;
 	(void)loop;
 	(void)events;
-	if (d->fault && rds_is_up(pool_first(d->dc->redis)))
+	if (rds_is_up(pool_first(d->dc->redis)))
 		durability_check(d);
 }
 

@@ -14,7 +14,7 @@ struct durability;
 
 RS_MUST_CHECK int durability_new(struct durability **out, struct dc *dc);
 void durability_free(struct durability *d);
-/* Redis is there: look. While there is a fault it is looked at again by itself. */
+/* Redis is there: look. It is looked at again by itself every 5 s. */
 void durability_check(struct durability *d);
 /* NULL: as promised, or not to be checked. */
 const char *durability_fault(const struct durability *d);

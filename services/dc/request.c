@@ -53,7 +53,7 @@ static void handle_auth(struct conn *c, struct answer *a, const struct text_requ
 {
 	const struct text_span *app, *key = text_value(r, "key");
 	(void)body;
-	c->app_len = 0; /* what comes next must not go out under another name */
+	conn_forget_app(c); /* what comes next must not go out under another name */
 	app = need_name(a, r, "app");
 	if (!app)
 		return;
@@ -101,7 +101,14 @@ static bool take_store(struct answer *a, const struct text_request *r, bool *sto
 
 static bool check_id(struct answer *a, const struct text_request *r)
 {
-	return !text_value(r, "id") || need_name(a, r, "id");
+	const struct text_span *id = text_value(r, "id");
+	if (!id)
+		return true;
+	if (!text_is(*id, "-"))
+		return need_name(a, r, "id") != NULL;
+	a->id_len = 0; /* in a record it says that there is none */
+	answer_error(a, 400, "id is a lone -, which stands for none; leave the field out");
+	return false;
 }
 
 static void handle_send(struct conn *c, struct answer *a, const struct text_request *r,

@@ -26,7 +26,7 @@ static const struct setting settings[] = {
 	SETTING_RANGE(T, lease_s, "300", 4, 86400, "presence lease, seconds; renewed at half of it"),
 	SETTING_RANGE(T, capacity, "1000000", 1, 4000000, "sessions this broker takes"),
 	SETTING_RANGE(T, logins_max, "512", 1, 65536, "logins that may be under way at a time"),
-	SETTING_RANGE(T, redis_timeout_ms, "5000", 100, 60000, "deadline of a Redis command, milliseconds"),
+	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 	SETTING_RANGE(T, redis_max_in_flight, "4096", 16, 1000000, "Redis commands in flight"),
 };
 #undef T

@@ -48,16 +48,6 @@ static struct stack_daemon *broker_of(unsigned i)
 	return NULL;
 }
 
-static void send_to_alice(const char *body)
-{
-	struct text_client app;
-	stack_client(&s, &app);
-	struct text_answer a =
-		text_client_ask(&app, "SEND 1\r\nto alice\r\nlength %zu\r\n\r\n%s", strlen(body), body);
-	cr_assert_eq(a.code, 200, "%s", a.text);
-	text_client_close(&app);
-}
-
 /* The earlier is online; with two brokers, the balancer knows which one has it. */
 static struct stack_daemon *start(unsigned mbs, unsigned lease_s)
 {
@@ -74,7 +64,7 @@ static void expect_the_later_wins(void)
 	RECEIVERS_UNTIL(r, 2, receiver_is_stopped(&r[0]));
 	cr_expect_eq(r[0].codes[CLOSE_SUPERSEDED], 1);
 	cr_expect_eq(restante_why(r[0].client), CLOSE_SUPERSEDED);
-	send_to_alice("for the later");
+	stack_send(&s, "alice", "for the later");
 	RECEIVERS_UNTIL(r, 2, r[1].count == 1);
 	RECEIVERS_UNTIL(r, 2, in_redis("EXISTS rs:{alice}:queue", "0"));
 	receivers_turn_for(r, 2, 2500);
@@ -137,7 +127,7 @@ TestThen(stop, takeover, a_broker_that_stood_still_cannot_acknowledge)
 {
 	struct stack_daemon *old = start(2, LONG_LEASE_S);
 	r[0].refuses = true;
-	send_to_alice("hello");
+	stack_send(&s, "alice", "hello");
 	RECEIVERS_UNTIL(r, 1, r[0].offered > 0);
 	stack_pause(old);
 	r[0].refuses = false;
@@ -170,7 +160,7 @@ TestThen(stop, takeover, a_broker_that_stood_still_cannot_clear)
 	RECEIVERS_UNTIL(&r[1], 1, stack_metric(old, "mb_presence_cleared_total") == 1);
 	expect_presence_untouched();
 	stack_resume(&s.dc[0]);
-	send_to_alice("hello");
+	stack_send(&s, "alice", "hello");
 	RECEIVERS_UNTIL(&r[1], 1, r[1].count == 1);
 	expect_presence_untouched();
 }
@@ -192,6 +182,6 @@ TestThen(stop, takeover, a_broker_that_stood_still_cannot_renew)
 	cr_expect_eq(stack_metric(old, "mb_fenced_total"), 1);
 	stack_restart(&s.dc[0]);
 	RECEIVERS_UNTIL(&r[1], 1, stack_is_ready(&s.dc[0]) && stack_is_ready(broker_of(1)));
-	send_to_alice("hello");
+	stack_send(&s, "alice", "hello");
 	RECEIVERS_UNTIL(&r[1], 1, r[1].count == 1);
 }

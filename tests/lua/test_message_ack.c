@@ -67,6 +67,16 @@ Test(message_ack, far_down_a_long_queue)
 	cr_assert_str_eq(ACK(lua_id(300), lua_id(64), lua_id(65), lua_id(1)), "[ok 4 296]");
 }
 
+/* Only the first ids + 1024 are looked at. */
+Test(message_ack, far_behind_what_is_under_way_is_left_alone)
+{
+	push_range(1, 1200);
+	cr_assert_str_eq(ACK(lua_id(1200)), "[ok 0 1200]");
+	cr_assert_str_eq(ACK(lua_id(1026)), "[ok 0 1200]");
+	cr_assert_str_eq(ACK(lua_id(1025)), "[ok 1 1199]");
+	cr_assert_str_eq(ACK(lua_id(1), lua_id(3), lua_id(1200)), "[ok 2 1197]");
+}
+
 Test(message_ack, last_one_takes_the_key_along)
 {
 	push_range(1, 2);

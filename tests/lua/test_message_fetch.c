@@ -99,6 +99,17 @@ Test(message_fetch, unknown_after_begins_at_the_head)
 	cr_assert_str_eq(fetch("nonsense", 0, 1), "left=39 expired=0: 1");
 }
 
+/* Only the first skip + 1024 are looked at. */
+Test(message_fetch, far_away_after_begins_at_the_head)
+{
+	push_range(1, 1100);
+	cr_assert_str_eq(fetch(lua_id(1100), 0, 1), "left=1099 expired=0: 1");
+	cr_assert_str_eq(fetch(lua_id(1025), -7, 1), "left=1099 expired=0: 1");
+	cr_assert_str_eq(fetch(lua_id(1024), 0, 1), "left=75 expired=0: 1025");
+	cr_assert_str_eq(fetch(lua_id(1099), 75, 1), "left=0 expired=0: 1100");
+	cr_assert_str_eq(fetch(lua_id(1099), 1099, 1), "left=0 expired=0: 1100", "the hint is right");
+}
+
 Test(message_fetch, bytes_are_bounded_but_one_record_always_comes)
 {
 	push_range(1, 5);

@@ -304,6 +304,16 @@ void stack_client(struct stack *s, struct text_client *c)
 	text_client_auth(c, "chat", STACK_KEY);
 }
 
+void stack_send(struct stack *s, const char *user, const char *body)
+{
+	struct text_client app;
+	stack_client(s, &app);
+	struct text_answer a = text_client_ask(&app, "SEND 1\r\nto %s\r\nlength %zu\r\n\r\n%s", user,
+					       strlen(body), body);
+	cr_assert_eq(a.code, 200, "%s", a.text);
+	text_client_close(&app);
+}
+
 const char *stack_balancers(const struct stack *s)
 {
 	static char text[STACK_KIND_MAX * ADDR_TEXT_MAX];

@@ -89,6 +89,8 @@ const char *stack_session(struct stack *s, const char *user, int ends_in_s, char
 void stack_app(struct stack *s, const char *app); /* with STACK_KEY */
 /* An authenticated connection to the first DC. */
 void stack_client(struct stack *s, struct text_client *c);
+/* Sends a text by the first DC, which must answer OK. */
+void stack_send(struct stack *s, const char *user, const char *body);
 /* For clients: "ip:port,..." of the balancers, and their key in hex. */
 const char *stack_balancers(const struct stack *s);
 const char *stack_balancer_key(const struct stack *s);
