@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 static struct dc_fixture f;
@@ -83,22 +84,23 @@ static const struct {
 	{BYTES("SEND 1\r\nto al\0ice\r\n\r\n"), 400, true, "NUL", ""},
 	{BYTES("SEND 1\r\nid a b\r\nto alice\r\n\r\n"), 400, false, "id contains a space", ""},
 	{BYTES("SEND 1\r\nid \r\nto alice\r\n\r\n"), 400, false, "id is empty", ""},
+	{BYTES("SEND 1\r\nid -\r\nto alice\r\n\r\n"), 400, false, "id is a lone -", ""},
 	{BYTES("PRESENCE 1\r\nuser a{b\r\n\r\n"), 400, false, "user contains a brace", ""},
 	{BYTES("AUTH 1\r\napp a{b\r\nkey x\r\n\r\n"), 400, false, "app contains a brace", ""},
 	{BYTES("AUTH 1\r\napp chat\r\n\r\n"), 400, false, "key is missing", ""},
-	/* 28: values */
+	/* 29: values */
 	{BYTES("SEND 1\r\nto alice\r\nttl 0\r\n\r\n"), 400, false, "1 to 2592000", ""},
 	{BYTES("SEND 1\r\nto alice\r\nttl 2592001\r\n\r\n"), 400, false, "1 to 2592000", ""},
 	{BYTES("SEND 1\r\nto alice\r\nttl 1h\r\n\r\n"), 400, false, "1 to 2592000", ""},
 	{BYTES("SEND 1\r\nto alice\r\nttl -1\r\n\r\n"), 400, false, "1 to 2592000", ""},
 	{BYTES("SEND 1\r\nto alice\r\nstore maybe\r\n\r\n"), 400, false, "neither yes nor no", ""},
 	{BYTES("SEND 1\r\nto alice\r\nlength ten\r\n\r\n"), 400, true, "length", ""},
-	/* 34: what is no request */
+	/* 35: what is no request */
 	{BYTES("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 400, true, "first line", ""},
 	{BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\r\n"), 400, true, "NUL", ""},
 	{BYTES("send 1\r\nto alice\r\n\r\n"), 400, true, "first line", ""},
 	{BYTES("SEND 1\r\nto: alice\r\n\r\n"), 400, true, "header line", ""},
-	/* 38: bodies */
+	/* 39: bodies */
 	{BYTES("SEND 1\r\nid 7\r\nto alice\r\nlength 1048577\r\n\r\n"), 413, true, "16384", "7"},
 	{BYTES("SEND 1\r\nto alice\r\nlength 99999999999999999999\r\n\r\n"), 413, true, "16384", ""},
 };
@@ -153,6 +155,7 @@ TestThen(stop, dc_errors, wrong_app_or_key)
 	cr_expect_str_eq(a.text, b.text);
 	cr_expect(text_client_is_closed(&c));
 	cr_expect(daemon_process_logged(&f.dc, "level=warn prog=restante-dc msg=\"app refused\""));
+	cr_expect_not(daemon_process_logged(&f.dc, "app=odd left_out="), "more than one line a second");
 	cr_expect_not(daemon_process_logged(&f.dc, DC_KEY), "a key in the log");
 	text_client_close(&c);
 	expect_nothing_happened();
@@ -267,6 +270,70 @@ TestThen(stop, dc_errors, slow_requests, .timeout = 120)
 	text_client_close(&body);
 	text_client_close(&idle);
 	text_client_close(&pinging);
+	expect_nothing_happened();
+}
+
+/* PING is answered, but does not keep the connection; an AUTH that takes the App
+ * away begins the time anew. */
+TestThen(stop, dc_errors, no_auth_in_time)
+{
+	struct text_client silent, pinging, forgotten;
+	struct text_answer a;
+	uint64_t began = clock_mono_ms();
+	text_client_open(&silent, &f.apps);
+	text_client_open(&pinging, &f.apps);
+	dc_fixture_client(&f, &forgotten);
+	nanosleep(&(struct timespec){.tv_sec = 3}, NULL);
+	cr_expect_eq(text_client_ask(&pinging, "PING 1\r\n\r\n").code, 200);
+	cr_expect_eq(text_client_ask(&forgotten, "AUTH 1\r\napp chat\r\nkey wrong\r\n\r\n").code, 401);
+	cr_assert(text_client_read(&silent, &a));
+	uint64_t took = clock_mono_ms() - began;
+	cr_expect_str_eq(a.text, "ERR 408\r\nreason no AUTH succeeded within 10 s\r\n");
+	cr_expect(took >= 9900 && took < 12500, "%llu ms", (unsigned long long)took);
+	cr_expect(text_client_is_closed(&silent));
+	cr_assert(text_client_read(&pinging, &a) && a.code == 408);
+	cr_expect(text_client_is_closed(&pinging));
+	cr_expect_eq(text_client_ask(&forgotten, "PING 1\r\n\r\n").code, 200);
+	cr_assert(text_client_read(&forgotten, &a) && a.code == 408);
+	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_app_refused_total{limit=\"auth_time\"}"), 3);
+	text_client_close(&silent);
+	text_client_close(&pinging);
+	text_client_close(&forgotten);
+	expect_nothing_happened();
+}
+
+/* Writes requests until for a second there was no room for more. */
+static void fill(struct text_client *c)
+{
+	static const char ask[] = "PING 1\r\nid 1234567890123456789012345678901234567890123456789012345678901234\r\n\r\n";
+	size_t at = 0;
+	uint64_t room_ms = clock_mono_ms();
+	while (clock_mono_ms() < room_ms + 1000) {
+		ssize_t n = send(c->fd, ask + at, sizeof ask - 1 - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n > 0) {
+			at = (at + (size_t)n) % (sizeof ask - 1);
+			room_ms = clock_mono_ms();
+		} else {
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		}
+	}
+}
+
+/* Who is not read for its answers and takes none is closed in the end. */
+TestThen(stop, dc_errors, answers_not_taken, .timeout = 120)
+{
+	static const char metric[] = "restante_dc_app_refused_total{limit=\"stall_time\"}";
+	struct text_client c;
+	dc_fixture_client(&f, &c);
+	fill(&c);
+	uint64_t full_ms = clock_mono_ms(), until = full_ms + 60000;
+	cr_expect_eq(dc_fixture_metric(&f, metric), 0);
+	while (dc_fixture_metric(&f, metric) != 1) {
+		cr_assert(clock_mono_ms() < until, "it is not closed");
+		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+	}
+	cr_expect(clock_mono_ms() - full_ms > 25000);
+	text_client_close(&c);
 	expect_nothing_happened();
 }
 

@@ -215,7 +215,8 @@ static void wait_durable(double value)
 	}
 }
 
-/* It looks when it connects; it runs on, and says when all is well again. */
+/* It looks when it connects and every few seconds; it runs on, and says when all is
+ * well again. */
 TestThen(stop, dc_redis, says_when_redis_is_not_durable)
 {
 	struct text_client c;
@@ -229,5 +230,7 @@ TestThen(stop, dc_redis, says_when_redis_is_not_durable)
 	cr_expect_eq(text_client_ask(&c, "SEND 1\r\nto alice\r\n\r\n").code, 200);
 	redis_text(f.c, "CONFIG SET appendfsync always");
 	wait_durable(1);
+	redis_text(f.c, "CONFIG SET appendfsync everysec"); /* and the connections stay */
+	wait_durable(0);
 	text_client_close(&c);
 }
