@@ -85,6 +85,8 @@ const struct rds_stats *rds_stats(const struct rds *r);
  * checked like all that comes from outside. */
 bool reply_is_nil(const struct redisReply *r);
 bool reply_int(const struct redisReply *r, int64_t *out);     /* also from a numeric string */
+/* A whole decimal number from 0 to max, up to all 64 bits (boot numbers, owner tokens). */
+bool reply_uint(const struct redisReply *r, uint64_t max, uint64_t *out);
 const char *reply_str(const struct redisReply *r, size_t *len); /* string, status or error; NUL-terminated */
 size_t reply_count(const struct redisReply *r);               /* elements of an array, else 0 */
 const struct redisReply *reply_at(const struct redisReply *r, size_t i); /* NULL past the end */

@@ -3,6 +3,8 @@
  * type of reply: what comes from Redis is checked like all that comes from outside. */
 #include "rds/rds.h"
 
+#include "wire/text.h"
+
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
@@ -76,4 +78,11 @@ const struct redisReply *reply_field(const struct redisReply *r, const char *nam
 			return r->element[i + 1];
 	}
 	return NULL;
+}
+
+bool reply_uint(const struct redisReply *r, uint64_t max, uint64_t *out)
+{
+	size_t len = 0;
+	const char *text = reply_str(r, &len);
+	return text && text_number((struct text_span){text, len}, 0, max, out) == RS_OK;
 }

@@ -4,17 +4,8 @@
 #include "brokers.h"
 #include "dc.h"
 #include "rds/keys.h"
-#include "wire/text.h"
 
 #include <string.h>
-
-/* A number as the scripts store it: unsigned decimal, up to 64 bits. */
-static bool read_number(const struct redisReply *reply, uint64_t *out)
-{
-	size_t len = 0;
-	const char *text = reply_str(reply, &len);
-	return text && text_number((struct text_span){text, len}, 0, UINT64_MAX, out) == RS_OK;
-}
 
 static struct link_name read_name(const struct redisReply *reply)
 {
@@ -30,9 +21,9 @@ struct holder holder_read(const struct redisReply *reply, size_t first)
 {
 	struct holder h = {.broker = read_name(reply_at(reply, first))};
 	uint64_t conn = 0;
-	if (h.broker.len == 0 || !read_number(reply_at(reply, first + 1), &h.boot) ||
-	    !read_number(reply_at(reply, first + 2), &conn) || conn > UINT32_MAX ||
-	    !read_number(reply_at(reply, first + 3), &h.owner.owner))
+	if (h.broker.len == 0 || !reply_uint(reply_at(reply, first + 1), UINT64_MAX, &h.boot) ||
+	    !reply_uint(reply_at(reply, first + 2), UINT32_MAX, &conn) ||
+	    !reply_uint(reply_at(reply, first + 3), UINT64_MAX, &h.owner.owner))
 		return (struct holder){0};
 	h.owner.conn = (uint32_t)conn;
 	return h;
@@ -61,7 +52,7 @@ static void answer_online(struct answer *a, struct link_name broker, const struc
 		{"since", text, since_len},
 	};
 	uint64_t ms;
-	answer_ok(a, fields, read_number(since, &ms) ? 4 : 3);
+	answer_ok(a, fields, reply_uint(since, UINT64_MAX, &ms) ? 4 : 3);
 }
 
 static void answer_offline(struct answer *a, const struct redisReply *seen)
@@ -74,7 +65,7 @@ static void answer_offline(struct answer *a, const struct redisReply *seen)
 		{"seen", text, seen_len},
 	};
 	uint64_t ms;
-	answer_ok(a, fields, read_number(seen, &ms) ? 3 : 2);
+	answer_ok(a, fields, reply_uint(seen, UINT64_MAX, &ms) ? 3 : 2);
 }
 
 static void on_presence(void *ctx, int err, const struct redisReply *reply)
@@ -86,7 +77,7 @@ static void on_presence(void *ctx, int err, const struct redisReply *reply)
 		return;
 	}
 	struct link_name broker = read_name(reply_at(reply, AT_BROKER));
-	if (broker.len && read_number(reply_at(reply, AT_BOOT), &boot) &&
+	if (broker.len && reply_uint(reply_at(reply, AT_BOOT), UINT64_MAX, &boot) &&
 	    brokers_alive(a->dc->brokers, broker, boot))
 		answer_online(a, broker, reply_at(reply, AT_SINCE));
 	else

@@ -6,7 +6,6 @@
 #include "delivery.h"
 #include "lease.h"
 #include "rds/keys.h"
-#include "wire/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,23 +63,15 @@ static struct user *add_user(struct login *l, uint64_t owner)
 	return u;
 }
 
-/* A boot number takes all 64 bits. */
-static bool read_number(const struct redisReply *reply, uint64_t max, uint64_t *out)
-{
-	size_t len = 0;
-	const char *text = reply_str(reply, &len);
-	return text && text_number((struct text_span){text, len}, 0, max, out) == RS_OK;
-}
-
 /* The claim took the user from another session: that one must hear of it. */
 static void kick_old(struct mb *m, const struct redisReply *reply)
 {
 	uint64_t boot, conn, owner;
 	size_t len;
 	const char *broker = reply_str(reply_at(reply, 2), &len);
-	if (!broker || name_fault(broker, len) || !read_number(reply_at(reply, 3), UINT64_MAX, &boot) ||
-	    !read_number(reply_at(reply, 4), UINT32_MAX, &conn) ||
-	    !read_number(reply_at(reply, 5), UINT64_MAX, &owner))
+	if (!broker || name_fault(broker, len) || !reply_uint(reply_at(reply, 3), UINT64_MAX, &boot) ||
+	    !reply_uint(reply_at(reply, 4), UINT32_MAX, &conn) ||
+	    !reply_uint(reply_at(reply, 5), UINT64_MAX, &owner))
 		return;
 	struct link_message k = {.type = LINK_KICK};
 	k.kick = (struct link_kick){.boot = boot, .of = {(uint32_t)conn, owner}, .broker = {broker, len}};

@@ -5,6 +5,7 @@
 
 #include "support/daemon_process.h"
 #include "support/redis_server.h"
+#include "support/test_then.h"
 #include "support/text_client.h"
 
 #include <hiredis/hiredis.h>
@@ -17,18 +18,6 @@ struct dc_fixture {
 	struct daemon_process dc;
 	struct addr apps, brokers, http;
 };
-
-/* A Test that ends with a call of `stop`: what fails in .fini is not counted by
- * Criterion, and a daemon that leaks or crashes in its stop would go unseen. The
- * suite names it as its .fini as well, for tests that end early. */
-#define TestThen(stop, suite, name, ...) \
-	static void suite##_##name(void); \
-	Test(suite, name __VA_OPT__(,) __VA_ARGS__) \
-	{ \
-		suite##_##name(); \
-		stop(); \
-	} \
-	static void suite##_##name(void)
 
 /* redis NULL: nothing kept, and then durability is memory. args: more arguments of
  * the DC, NULL-terminated, may be NULL. Returns when the DC answers. */

@@ -15,6 +15,7 @@
 #include "support/redis_server.h"
 #include "support/relay.h"
 #include "support/temp_dir.h"
+#include "support/test_then.h"
 #include "support/text_client.h"
 
 #include <hiredis/hiredis.h>
@@ -51,19 +52,6 @@ struct stack {
 	redisContext *c;        /* for the test's own questions */
 	struct stack_daemon dc[STACK_KIND_MAX], mb[STACK_KIND_MAX], lb[STACK_KIND_MAX];
 };
-
-/* Like a Test that ends with a call of `stop`: what fails in .fini is not counted
- * by Criterion. The suite names it as its .fini too, for tests that end early. */
-#ifndef TestThen
-#define TestThen(stop, suite, name, ...) \
-	static void suite##_##name(void); \
-	Test(suite, name __VA_OPT__(,) __VA_ARGS__) \
-	{ \
-		suite##_##name(); \
-		stop(); \
-	} \
-	static void suite##_##name(void)
-#endif
 
 /* Returns when each daemon says that it is ready. */
 void stack_start(struct stack *s, const struct stack_options *options);
