@@ -194,7 +194,7 @@ int keyfile_load_or_create(const char *path, struct keypair *out, char *fault, s
 	if (err != RS_ENOENT)
 		return err;
 	struct keypair made;
-	err = x25519_generate(&made);
+	err = x25519_generate(random_bytes, &made);
 	if (err)
 		says(fault, fault_cap, path, "no key could be generated");
 	else

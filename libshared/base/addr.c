@@ -61,6 +61,13 @@ uint16_t addr_port(const struct addr *a)
 	return (uint16_t)((unsigned)a->port[0] << 8 | a->port[1]);
 }
 
+void addr_source(const struct addr *a, uint8_t out[ADDR_SOURCE])
+{
+	memcpy(out, a->ip, sizeof a->ip);
+	if (!addr_is_v4(a))
+		memset(out + 8, 0, 8);
+}
+
 bool addr_equal(const struct addr *a, const struct addr *b)
 {
 	return memcmp(a, b, sizeof *a) == 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Big-endian integers, hexadecimal, constant-time compare. */
+/* Big-endian integers, hexadecimal, constant-time compare, mixing for hash tables. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
@@ -21,6 +21,13 @@ static inline uint64_t be_get(const uint8_t *p, unsigned len)
 	for (unsigned i = 0; i < len; i++)
 		v = v << 8 | p[i];
 	return v;
+}
+
+/* A step of a hash for tables with a random seed; not for secrets. */
+static inline uint64_t bytes_mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
 }
 
 /* out has room for 2 * len + 1 characters; returns out. */

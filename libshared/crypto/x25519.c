@@ -3,8 +3,6 @@
  * made at first use and kept to the end of the process. One thread only. */
 #include "crypto/x25519.h"
 
-#include "crypto/random.h"
-
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -60,10 +58,10 @@ out:
 	return err;
 }
 
-int x25519_generate(struct keypair *out)
+int x25519_generate(random_fn *random, struct keypair *out)
 {
 	uint8_t priv[X25519_BYTES];
-	random_bytes(priv, sizeof priv);
+	random(priv, sizeof priv);
 	int err = x25519_from_private(priv, out);
 	explicit_bzero(priv, sizeof priv);
 	return err;

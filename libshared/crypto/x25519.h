@@ -4,6 +4,7 @@
 #define CRYPTO_X25519_H
 
 #include "base/err.h"
+#include "crypto/random.h"
 
 #include <stdint.h>
 
@@ -14,7 +15,7 @@ struct keypair {
 	uint8_t pub[X25519_BYTES];
 };
 
-RS_MUST_CHECK int x25519_generate(struct keypair *out);
+RS_MUST_CHECK int x25519_generate(random_fn *random, struct keypair *out);
 /* Fills out->pub from priv. */
 RS_MUST_CHECK int x25519_from_private(const uint8_t priv[X25519_BYTES], struct keypair *out);
 /* RS_EAUTH if the result is all zero (a peer key of small order). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/address_count.h"
 
+#include "base/bytes.h"
 #include "crypto/random.h"
 
 #include <stdlib.h>
@@ -10,25 +11,18 @@ enum { BUCKETS_MIN = 64, BUCKETS_MAX = 65536 };
 
 struct address_entry {
 	struct address_entry *next;
-	uint64_t key[2];
+	uint8_t source[ADDR_SOURCE];
 	uint32_t count;
 };
 
-static void make_key(const struct addr *a, uint64_t key[2])
-{
-	memcpy(key, a->ip, sizeof a->ip);
-	if (!addr_is_v4(a))
-		key[1] = 0;
-}
-
 /* Where the entry hangs, or would hang. */
-static struct address_entry **find(struct address_count *c, const uint64_t key[2])
+static struct address_entry **find(struct address_count *c, const uint8_t source[ADDR_SOURCE])
 {
-	uint64_t h = (key[0] ^ c->seed) * 0x9e3779b97f4a7c15u;
-	h = ((h ^ h >> 32) + key[1]) * 0xd6e8feb86659fd93u;
-	h = (h ^ h >> 32 ^ c->seed) * 0xd6e8feb86659fd93u;
-	struct address_entry **at = &c->buckets[(h >> 32) & (c->bucket_count - 1)];
-	while (*at && memcmp((*at)->key, key, sizeof (*at)->key) != 0)
+	uint64_t h = bytes_mix(c->seed, be_get(source, 8));
+	h = bytes_mix(h, be_get(source + 8, 8));
+	h = bytes_mix(h, c->seed >> 7);
+	struct address_entry **at = &c->buckets[(h >> 16) & (c->bucket_count - 1)];
+	while (*at && memcmp((*at)->source, source, sizeof (*at)->source) != 0)
 		at = &(*at)->next;
 	return at;
 }
@@ -60,14 +54,14 @@ void address_count_deinit(struct address_count *c)
 
 int address_count_add(struct address_count *c, const struct addr *a, uint32_t max)
 {
-	uint64_t key[2];
-	make_key(a, key);
-	struct address_entry **at = find(c, key), *e = *at;
+	uint8_t source[ADDR_SOURCE];
+	addr_source(a, source);
+	struct address_entry **at = find(c, source), *e = *at;
 	if (!e) {
 		e = calloc(1, sizeof *e);
 		if (!e)
 			return RS_ENOMEM;
-		memcpy(e->key, key, sizeof e->key);
+		memcpy(e->source, source, sizeof e->source);
 		*at = e;
 	}
 	if (e->count >= max)
@@ -78,9 +72,9 @@ int address_count_add(struct address_count *c, const struct addr *a, uint32_t ma
 
 void address_count_drop(struct address_count *c, const struct addr *a)
 {
-	uint64_t key[2];
-	make_key(a, key);
-	struct address_entry **at = find(c, key), *e = *at;
+	uint8_t source[ADDR_SOURCE];
+	addr_source(a, source);
+	struct address_entry **at = find(c, source), *e = *at;
 	if (!e || --e->count > 0)
 		return;
 	*at = e->next;

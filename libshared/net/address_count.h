@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many of something each address has: for the limit per address. IPv6 is
- * counted by /64, since one host has a whole one. Holds only addresses whose
- * count is not 0. */
+/* How many of something each address has (as addr_source() counts them): for the
+ * limit per address. Holds only addresses whose count is not 0. */
 #ifndef NET_ADDRESS_COUNT_H
 #define NET_ADDRESS_COUNT_H
 

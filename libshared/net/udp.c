@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -213,6 +214,10 @@ static void receive(struct udp *u)
 	u->busy++;
 	for (int i = 0; i < BATCHES_PER_TURN && n == BATCH && u->fd >= 0; i++)
 		all += n = receive_batch(u);
+	if (n == BATCH)
+		u->stats.rx_cut++;
+	else
+		u->stats.rx_emptied++;
 	if (u->fd >= 0)
 		choose_nap(u, all);
 	if (--u->busy == 0 && u->fd < 0)
@@ -300,4 +305,11 @@ void udp_close(struct udp *u)
 
 struct addr udp_local(const struct udp *u) { return u->local; }
 
-const struct udp_stats *udp_stats(const struct udp *u) { return &u->stats; }
+const struct udp_stats *udp_stats(struct udp *u)
+{
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t len = sizeof info;
+	if (u->fd >= 0 && getsockopt(u->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 && len == sizeof info)
+		u->stats.rx_lost = info[SK_MEMINFO_DROPS];
+	return &u->stats;
+}

@@ -24,6 +24,8 @@ struct udp_handler {
 
 struct udp_stats {
 	uint64_t rx_packets, rx_bytes, rx_oversize, tx_packets, tx_bytes, tx_dropped;
+	uint64_t rx_emptied, rx_cut; /* times the socket was read to its end; left with more in it */
+	uint64_t rx_lost;            /* datagrams that the kernel dropped, as its buffer was full */
 };
 
 /* [::] takes IPv4 as well. Port 0 takes a free one; udp_local() says which. RS_ESYS with errno. */
@@ -37,6 +39,6 @@ struct addr udp_local(const struct udp *u);
  * protocol repeats what matters. */
 void udp_send(struct udp *u, const struct addr *to, const void *data, size_t len);
 void udp_flush(struct udp *u);
-const struct udp_stats *udp_stats(const struct udp *u);
+const struct udp_stats *udp_stats(struct udp *u);
 
 #endif

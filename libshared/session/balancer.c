@@ -1,45 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/balancer.h"
 
-#include "base/bytes.h"
 #include "crypto/noise.h"
 
 #include <string.h>
 
-enum { COOKIE_AT = HELLO_HEADER, NOISE_AT = HELLO_HEADER + COOKIE_LEN };
+enum { NOISE_AT = HELLO_HEADER + COOKIE_LEN };
 
-void balancer_init(struct balancer *b, const struct balancer_config *config,
-		   const struct balancer_handler *handler, void *ctx, uint64_t now_ms)
+int balancer_init(struct balancer *b, const struct balancer_config *config,
+		  const struct balancer_handler *handler, void *ctx, uint64_t now_ms)
 {
-	*b = (struct balancer){.config = *config, .handler = *handler, .ctx = ctx, .second_ms = now_ms};
-	if (b->config.cookie_above == 0)
-		b->config.cookie_above = BALANCER_ANSWERS_PER_S;
-	cookie_jar_init(&b->jar, config->random, now_ms);
+	*b = (struct balancer){.config = *config, .handler = *handler, .ctx = ctx};
+	return gate_init(&b->gate, &config->gate, now_ms);
 }
 
-void balancer_deinit(struct balancer *b) { explicit_bzero(b, sizeof *b); }
-
-static bool pass_cookie(struct balancer *b, uint64_t now_ms, const struct addr *from,
-			uint32_t attempt, const uint8_t *ask)
+void balancer_deinit(struct balancer *b)
 {
-	static const uint8_t none[COOKIE_LEN];
-	if (now_ms - b->second_ms >= 1000) {
-		b->second_ms = now_ms;
-		b->in_second = 0;
-	}
-	if (b->in_second < b->config.cookie_above)
-		return true;
-	if (bytes_equal_ct(ask + COOKIE_AT, none, COOKIE_LEN)) {
-		uint8_t packet[COOKIE_BYTES];
-		cookie_packet(&b->jar, now_ms, from, attempt, packet);
-		b->stats.cookies_sent++;
-		b->handler.send(b->ctx, from, packet, sizeof packet);
-		return false;
-	}
-	if (cookie_check(&b->jar, now_ms, from, attempt, ask + COOKIE_AT))
-		return true;
-	b->stats.cookies_bad++;
-	return false;
+	gate_deinit(&b->gate);
+	explicit_bzero(b, sizeof *b);
+}
+
+static bool pass_gate(struct balancer *b, uint64_t now_ms, const struct addr *from, const uint8_t *ask)
+{
+	uint8_t cookie[COOKIE_BYTES];
+	enum gate_verdict v = gate_check(&b->gate, now_ms, from, ask, false, cookie);
+	if (v == GATE_ASK_COOKIE)
+		b->handler.send(b->ctx, from, cookie, sizeof cookie);
+	return v == GATE_PASS;
 }
 
 static int send_answer(struct balancer *b, struct noise *noise, const struct addr *to,
@@ -49,7 +36,7 @@ static int send_answer(struct balancer *b, struct noise *noise, const struct add
 	struct keypair e;
 	size_t len = answer_payload_write(answer, payload);
 	packet_write_hello(packet, PACKET_ANSWER, attempt);
-	int err = x25519_generate(&e);
+	int err = x25519_generate(b->config.gate.random, &e);
 	if (!err)
 		err = noise_write_resp(noise, &e, payload, len, packet + HELLO_HEADER);
 	explicit_bzero(&e, sizeof e);
@@ -70,16 +57,17 @@ void balancer_recv(struct balancer *b, uint64_t now_ms, const struct addr *from,
 	struct answer_payload answer = {0};
 	if (!packet_length_ok(data, len) || data[0] != PACKET_ASK || !packet_read_hello(data, &attempt)) {
 		b->stats.bad_packets++;
+		gate_bad(&b->gate, now_ms, from);
 		return;
 	}
-	if (!pass_cookie(b, now_ms, from, attempt, data))
+	if (!pass_gate(b, now_ms, from, data))
 		return;
-	b->in_second++;
 	packet_prologue(data, prologue);
 	if (noise_read_init(&noise, &b->config.key, prologue, sizeof prologue, data + NOISE_AT,
 			    ASK_BYTES - NOISE_AT, payload) ||
 	    ask_payload_read(payload, &ask)) {
-		b->stats.bad_packets++;
+		b->stats.asks_bad++;
+		gate_bad(&b->gate, now_ms, from);
 		return;
 	}
 	b->stats.asks++;

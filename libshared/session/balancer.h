@@ -5,14 +5,11 @@
 #define SESSION_BALANCER_H
 
 #include "crypto/x25519.h"
-#include "session/cookie.h"
-
-#define BALANCER_ANSWERS_PER_S 1000 /* above this rate the cookie is required */
+#include "session/gate.h"
 
 struct balancer_config {
 	struct keypair key;
-	random_fn *random;
-	uint32_t cookie_above; /* answers in a second; 0: BALANCER_ANSWERS_PER_S */
+	struct gate_config gate; /* with the source of random bytes */
 };
 
 struct balancer_handler {
@@ -23,21 +20,19 @@ struct balancer_handler {
 };
 
 struct balancer_stats {
-	uint64_t asks, answers, cookies_sent, cookies_bad, bad_packets;
+	uint64_t asks, answers, bad_packets, asks_bad; /* not verified */
 };
 
 struct balancer {
 	struct balancer_config config;
 	struct balancer_handler handler;
 	void *ctx;
-	struct cookie_jar jar;
-	uint64_t second_ms; /* start of the second that `in_second` counts */
-	uint32_t in_second;
+	struct gate gate;
 	struct balancer_stats stats;
 };
 
-void balancer_init(struct balancer *b, const struct balancer_config *config,
-		   const struct balancer_handler *handler, void *ctx, uint64_t now_ms);
+RS_MUST_CHECK int balancer_init(struct balancer *b, const struct balancer_config *config,
+				const struct balancer_handler *handler, void *ctx, uint64_t now_ms);
 void balancer_deinit(struct balancer *b); /* wipes the key */
 void balancer_recv(struct balancer *b, uint64_t now_ms, const struct addr *from, const uint8_t *data,
 		   size_t len);

@@ -74,6 +74,7 @@ struct client_stats {
 	uint64_t shown, doubled, bad_packets, replays, resets, reconnects, renewed, heartbeats;
 	uint64_t data_in, data_out;
 	uint32_t rtt_ms;                 /* of the last heartbeat */
+	uint32_t beat_s;                 /* the interval of heartbeats now */
 };
 
 RS_MUST_CHECK int client_new(struct client **out, const struct client_config *config,

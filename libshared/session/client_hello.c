@@ -45,7 +45,7 @@ void client_send_hello(struct client *c, uint64_t wall_ms, const uint8_t *cookie
 	else
 		memset(c->hello + COOKIE_AT, 0, COOKIE_LEN);
 	packet_prologue(c->hello, prologue);
-	int err = x25519_generate(&e);
+	int err = x25519_generate(c->config.random, &e);
 	if (!err)
 		err = write_payload(c, wall_ms, payload);
 	if (!err)
@@ -85,7 +85,8 @@ static void on_resp(struct client *c, uint64_t now_ms, const uint8_t *data)
 	c->ack_count = c->piece_count = 0;
 	c->offer_ms = 0;
 	c->born_ms = now_ms;
-	c->beat_waits = c->beat_urgent = c->beat_soon = false;
+	c->beat_waits = c->beat_urgent = c->beat_soon = c->beat_idle = false;
+	c->heard_ms = now_ms;
 	client_set_state(c, CLIENT_LOGIN, 0, now_ms);
 }
 

@@ -8,6 +8,8 @@
 
 enum {
 	MORE_MS = 2000,   /* something waits at the broker: beat again soon */
+	BEAT_LEAST_S = 5, /* a NAT that forgets sooner than this is not worth it */
+	FORGOTTEN_MAX = 2, /* silences with another address after them: a NAT, no change of network */
 	RECONNECT_MS = 1000,
 };
 
@@ -41,9 +43,18 @@ void client_send_login(struct client *c)
 	client_send_frame(c, &f);
 }
 
+void client_set_beat(struct client *c, uint16_t beat_s)
+{
+	c->beat_s = beat_s;
+	c->stats.beat_s = beat_s;
+	c->forgotten = 0;
+}
+
 void client_send_beat(struct client *c, uint64_t now_ms)
 {
 	uint8_t packet[HEARTBEAT_BYTES];
+	if (!c->beat_waits)
+		c->beat_idle = now_ms - c->heard_ms >= 1000u * c->beat_s;
 	c->beat_number = c->next_number++;
 	c->beat_sent_ms = now_ms;
 	c->beat_waits = true;
@@ -205,12 +216,13 @@ static void on_login_ok(struct client *c, uint64_t now_ms, const struct frame_lo
 	if (c->state != CLIENT_LOGIN)
 		return;
 	c->owner = f->owner;
-	c->heartbeat_s = f->heartbeat_s;
+	c->heartbeat_s = f->heartbeat_s ? f->heartbeat_s : 1;
+	client_set_beat(c, c->heartbeat_s);
 	if (f->fallback.count)
 		c->fallback = f->fallback;
 	c->failures = 0;
 	c->avoid_count = 0;
-	client_set_state(c, CLIENT_ONLINE, 0, now_ms + 1000u * c->heartbeat_s);
+	client_set_state(c, CLIENT_ONLINE, 0, now_ms + 1000u * c->beat_s);
 }
 
 static void on_redirect(struct client *c, uint64_t now_ms, const struct frame_redirect *f)
@@ -258,7 +270,7 @@ static void on_frame(struct client *c, uint64_t now_ms, const struct frame *f)
 static void put_off_beat(struct client *c, uint64_t now_ms)
 {
 	if (c->state == CLIENT_ONLINE && !c->beat_waits && !c->beat_soon && !client_keys_old(c, now_ms))
-		c->deadline_ms = now_ms + 1000u * c->heartbeat_s;
+		c->deadline_ms = now_ms + 1000u * c->beat_s;
 }
 
 static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len)
@@ -276,6 +288,7 @@ static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len
 	}
 	replay_mark(&c->received, number);
 	c->stats.data_in++;
+	c->heard_ms = now_ms;
 	put_off_beat(c, now_ms);
 	struct reader r = reader_over(data + PACKET_HEADER, (size_t)frames_len);
 	struct frame f;
@@ -288,6 +301,20 @@ static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len
 		c->stats.bad_packets++;
 }
 
+/* A NAT that forgets in a silence gives another address after it, and what the
+ * broker sends in between is lost. Twice in a row is no chance: beat more often,
+ * for as long as this session lasts. */
+static void learn_nat(struct client *c, bool moved)
+{
+	uint16_t least = c->heartbeat_s < BEAT_LEAST_S ? c->heartbeat_s : BEAT_LEAST_S;
+	if (!c->beat_idle)
+		return;
+	c->forgotten = moved ? c->forgotten + 1 : 0;
+	if (c->forgotten < FORGOTTEN_MAX)
+		return;
+	client_set_beat(c, c->beat_s / 2 > least ? c->beat_s / 2 : least);
+}
+
 /* Only the answer to the heartbeat that waits counts, once. */
 static void on_beat(struct client *c, uint64_t now_ms, const uint8_t *data)
 {
@@ -297,10 +324,12 @@ static void on_beat(struct client *c, uint64_t now_ms, const uint8_t *data)
 		c->stats.bad_packets++;
 		return;
 	}
-	c->beat_waits = c->beat_urgent = false;
+	learn_nat(c, data[0] == PACKET_HEARTBEAT_MOVED);
+	c->beat_waits = c->beat_urgent = c->beat_idle = false;
 	c->tries = 0;
+	c->heard_ms = now_ms;
 	c->stats.rtt_ms = (uint32_t)(now_ms - c->beat_sent_ms);
-	uint64_t next = 1000u * c->heartbeat_s;
+	uint64_t next = 1000u * c->beat_s;
 	if (data[0] == PACKET_HEARTBEAT_MORE && next > MORE_MS)
 		next = MORE_MS;
 	c->deadline_ms = now_ms + next;

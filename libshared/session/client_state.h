@@ -37,7 +37,11 @@ struct client {
 	uint64_t owner, born_ms;
 	uint32_t next_number;
 	struct replay received;
-	uint16_t heartbeat_s;
+	uint16_t heartbeat_s;      /* as the broker says, ... */
+	uint16_t beat_s;           /* ... or less, since the NAT forgets sooner */
+	uint8_t forgotten;         /* silences in a row after which the address was another */
+	bool beat_idle;            /* the heartbeat that waits was the first after a silence of beat_s */
+	uint64_t heard_ms;         /* last authentic packet of this session */
 	uint32_t beat_number;      /* of the heartbeat that awaits its answer */
 	uint64_t beat_sent_ms;
 	bool beat_waits, beat_urgent;
@@ -79,6 +83,7 @@ void client_on_hello(struct client *c, uint64_t now_ms, uint64_t wall_ms, const 
 
 /* client_session.c: DATA, heartbeats, RESET. */
 void client_send_login(struct client *c);
+void client_set_beat(struct client *c, uint16_t beat_s);
 void client_send_beat(struct client *c, uint64_t now_ms);
 void client_send_frame(struct client *c, const struct frame *f);
 void client_on_packet(struct client *c, uint64_t now_ms, uint8_t *data, size_t len);

@@ -8,11 +8,10 @@
 #define SESSION_COOKIE_H
 
 #include "base/addr.h"
+#include "crypto/random.h"
 #include "wire/packet.h"
 
 #define COOKIE_ROTATE_MS 120000u
-
-typedef void random_fn(void *out, size_t len);
 
 struct cookie_jar {
 	uint8_t secret[2][32]; /* current, previous */

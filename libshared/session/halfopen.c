@@ -21,18 +21,12 @@ void halfopen_deinit(struct halfopen *t)
 	*t = (struct halfopen){0};
 }
 
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15u;
-	return h ^ h >> 29;
-}
-
 static struct half *bucket(const struct halfopen *t, const struct addr *from, const uint8_t *init)
 {
-	uint64_t h = mix(t->seed, be_get(from->ip, 8));
-	h = mix(h, be_get(from->ip + 8, 8));
-	h = mix(h, be_get(from->port, 2) << 32 | be_get(init + ATTEMPT_AT, 4));
-	h = mix(h, t->seed >> 7);
+	uint64_t h = bytes_mix(t->seed, be_get(from->ip, 8));
+	h = bytes_mix(h, be_get(from->ip + 8, 8));
+	h = bytes_mix(h, be_get(from->port, 2) << 32 | be_get(init + ATTEMPT_AT, 4));
+	h = bytes_mix(h, t->seed >> 7);
 	return &t->at[(h >> 16) % t->buckets * WAYS];
 }
 

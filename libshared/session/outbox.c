@@ -272,6 +272,12 @@ void outbox_on_life(struct outbox *o)
 	o->rtt.backoff = 0;
 }
 
+void outbox_pace(struct outbox *o, uint64_t now_ms)
+{
+	uint64_t most = rtt_smoothed_ms(&o->rtt), share = most * OUTBOX_BURST * PACKET_MAX / o->cwnd;
+	o->pace_ms = now_ms + (share < most ? share : most) + 1;
+}
+
 uint64_t outbox_deadline(const struct outbox *o)
 {
 	uint32_t rto = rtt_timeout_ms(&o->rtt);

@@ -21,12 +21,13 @@
 #define OUTBOX_CWND_FIRST (10 * 512u) /* bytes */
 #define OUTBOX_CWND_MIN (4 * 512u)
 #define OUTBOX_CWND_MAX (256 * 1024u)
+#define OUTBOX_BURST 16               /* packets at once; the next after a part of the round trip */
 #define OUTBOX_GIVE_UP 8              /* timeouts in a row, then silence till a sign of life */
 
 struct outmsg; /* one message; opaque */
 
 struct outbox {
-	struct heap_node timer;       /* key: when the retransmission timer ends */
+	struct heap_node timer;       /* key: when the retransmission timer ends, or the pause between bursts */
 	struct list ready;            /* in the server's list of those that may send now */
 	uint32_t conn;
 	struct list messages;         /* by ref, oldest first */
@@ -36,6 +37,7 @@ struct outbox {
 	uint32_t cwnd, threshold;     /* congestion window and slow-start threshold, bytes */
 	uint32_t recover;             /* losses up to this number belong to one event */
 	uint64_t sent_ms;             /* when a piece was last sent: the timer starts there */
+	uint64_t pace_ms;             /* a burst was sent: nothing before this time; 0: at once */
 	struct rtt rtt;
 	bool stalled;                 /* gave up until a sign of life */
 	uint8_t probes;               /* times it asked whether the oldest was taken, in vain */
@@ -70,7 +72,10 @@ void outbox_on_seen(struct outbox *o, uint32_t seen, uint32_t next);
  * came that it was taken, it is asked for. */
 void outbox_on_timeout(struct outbox *o);
 void outbox_on_life(struct outbox *o); /* ends a stall */
-/* When the timer ends; UINT64_MAX if nothing is awaited. */
+/* A whole burst was sent: the next comes when its share of a round trip is over,
+ * so that the window goes out evenly and no queue on the way runs over. */
+void outbox_pace(struct outbox *o, uint64_t now_ms);
+/* When the retransmission timer ends; UINT64_MAX if nothing is awaited. */
 uint64_t outbox_deadline(const struct outbox *o);
 
 #endif

@@ -13,7 +13,7 @@
 
 enum {
 	SWEEP_MS = 100,
-	SWEEP_PARTS = 20,      /* the whole table in SWEEP_PARTS * SWEEP_MS */
+	SWEEP_PARTS = SERVER_BAD_MS / SWEEP_MS, /* the whole table in SERVER_BAD_MS */
 	SWEEP_LEAST = 1024,
 	LOGIN_MS = 15000,      /* the broker's own answer to a login takes longer: refuse */
 	LOGIN_RETRY_MS = 2000,
@@ -32,11 +32,12 @@ int server_new(struct server **out, const struct server_config *config,
 	s->ctx = ctx;
 	s->start_ms = s->sweep_ms = now_ms;
 	list_init(&s->ready);
-	config->random(&seed, sizeof seed);
-	config->random(s->path_key, sizeof s->path_key);
+	config->gate.random(&seed, sizeof seed);
+	config->gate.random(s->path_key, sizeof s->path_key);
 	hmac_sha256(config->key.priv, sizeof config->key.priv, label, sizeof label - 1, s->reset_key);
-	cookie_jar_init(&s->jar, config->random, now_ms);
-	int err = table_init(&s->table, config->sessions_max);
+	int err = gate_init(&s->gate, &config->gate, now_ms);
+	if (!err)
+		err = table_init(&s->table, config->sessions_max);
 	if (!err)
 		err = halfopen_init(&s->half, SERVER_HALF_OPEN_MAX, seed);
 	if (err) {
@@ -65,6 +66,7 @@ void server_free(struct server *s)
 		free_outbox(s, table_at(&s->table, i));
 	table_deinit(&s->table);
 	halfopen_deinit(&s->half);
+	gate_deinit(&s->gate);
 	heap_deinit(&s->timers);
 	explicit_bzero(s, sizeof *s);
 	free(s);
@@ -124,6 +126,12 @@ void server_send_frame(struct server *s, struct session *x, const struct addr *t
 		send_packet(s, x, to, packet, writer_len(&w));
 }
 
+void server_bad_packet(struct server *s, uint64_t now_ms, const struct addr *from)
+{
+	s->stats.bad_packets++;
+	gate_bad(&s->gate, now_ms, from);
+}
+
 /* ---- what comes in ---- */
 
 static void on_heartbeat(struct server *s, struct session *x, const struct addr *from, bool newest,
@@ -154,6 +162,24 @@ static int authenticate(const struct session *x, uint64_t number, uint8_t *data,
 	return keys_open(&x->keys, number, data, len);
 }
 
+/* Whether a packet for this session is worth its decryption. From the address that
+ * is proven it always is: nobody silences a client by forging in its name. */
+static bool is_worth_trying(struct server *s, const struct session *x, uint64_t now_ms,
+			    const struct addr *from)
+{
+	if (addr_equal(from, &x->addr))
+		return true;
+	if (x->bad >= SERVER_BAD_MAX) {
+		s->stats.shed_session++;
+		return false;
+	}
+	if (gate_distrusts(&s->gate, now_ms, from)) {
+		s->stats.shed_address++;
+		return false;
+	}
+	return true;
+}
+
 static void on_session_packet(struct server *s, uint64_t now_ms, const struct addr *from,
 			      uint8_t *data, size_t len)
 {
@@ -163,6 +189,8 @@ static void on_session_packet(struct server *s, uint64_t now_ms, const struct ad
 		server_send_reset(s, now_ms, from, h.conn);
 		return;
 	}
+	if (!is_worth_trying(s, x, now_ms, from))
+		return;
 	uint64_t number = packet_full_number(x->received.next, h.number);
 	if (!replay_is_new(&x->received, number)) {
 		s->stats.replays++;
@@ -170,7 +198,8 @@ static void on_session_packet(struct server *s, uint64_t now_ms, const struct ad
 	}
 	int frames_len = authenticate(x, number, data, len);
 	if (frames_len < 0) {
-		s->stats.bad_packets++;
+		x->bad += x->bad < UINT8_MAX;
+		server_bad_packet(s, now_ms, from);
 		return;
 	}
 	bool newest = number >= x->received.next;
@@ -198,7 +227,7 @@ void server_recv(struct server *s, uint64_t now_ms, uint64_t wall_ms, const stru
 		 uint8_t *data, size_t len)
 {
 	if (!packet_length_ok(data, len)) {
-		s->stats.bad_packets++;
+		server_bad_packet(s, now_ms, from);
 		return;
 	}
 	switch (data[0]) {
@@ -210,12 +239,29 @@ void server_recv(struct server *s, uint64_t now_ms, uint64_t wall_ms, const stru
 		on_session_packet(s, now_ms, from, data, len);
 		break;
 	default: /* what only brokers and balancers send */
-		s->stats.bad_packets++;
+		server_bad_packet(s, now_ms, from);
 		break;
 	}
 }
 
 /* ---- what goes out ---- */
+
+/* What the window allows, but no more than a burst at a time. */
+static void send_burst(struct server *s, struct session *x, uint64_t now_ms, uint64_t wall_ms)
+{
+	struct outbox *o = x->outbox;
+	if (now_ms < o->pace_ms)
+		return;
+	o->pace_ms = 0;
+	for (int n = 0; n < OUTBOX_BURST; n++) {
+		uint8_t packet[PACKET_MAX];
+		struct writer w = writer_over(packet + PACKET_HEADER, PACKET_FRAMES_MAX);
+		if (!outbox_fill(o, &w, x->next_number, now_ms, wall_ms))
+			return;
+		send_packet(s, x, &x->addr, packet, writer_len(&w));
+	}
+	outbox_pace(o, now_ms);
+}
 
 static void send_pieces(struct server *s, struct session *x, uint64_t now_ms, uint64_t wall_ms)
 {
@@ -224,14 +270,10 @@ static void send_pieces(struct server *s, struct session *x, uint64_t now_ms, ui
 		server_close_session(s, x->conn, now_ms, CLOSE_SHUTDOWN);
 		return;
 	}
-	for (;;) {
-		uint8_t packet[PACKET_MAX];
-		struct writer w = writer_over(packet + PACKET_HEADER, PACKET_FRAMES_MAX);
-		if (!outbox_fill(o, &w, x->next_number, now_ms, wall_ms))
-			break;
-		send_packet(s, x, &x->addr, packet, writer_len(&w));
-	}
+	send_burst(s, x, now_ms, wall_ms);
 	uint64_t at = outbox_deadline(o);
+	if (o->pace_ms && o->pace_ms < at)
+		at = o->pace_ms;
 	if (at == UINT64_MAX)
 		heap_remove(&s->timers, &o->timer);
 	else if (heap_set(&s->timers, &o->timer, at))
@@ -254,8 +296,10 @@ static void run_timers(struct server *s, uint64_t now_ms)
 	for (struct heap_node *n; (n = heap_first(&s->timers)) && n->key <= now_ms;) {
 		struct outbox *o = LIST_ENTRY(n, struct outbox, timer);
 		heap_remove(&s->timers, n);
-		outbox_on_timeout(o);
-		s->stats.stalls += o->stalled;
+		if (outbox_deadline(o) <= now_ms) { /* else the pause between bursts is over */
+			outbox_on_timeout(o);
+			s->stats.stalls += o->stalled;
+		}
 		server_make_ready(s, o);
 	}
 }
@@ -278,6 +322,7 @@ static uint64_t linger_ms(const struct session *x)
 static void sweep_one(struct server *s, struct session *x, uint64_t now_ms)
 {
 	uint64_t silent_ms = (uint64_t)(tenths(s, now_ms) - x->heard_ds) * 100;
+	x->bad = 0;
 	switch ((enum session_state)x->state) {
 	case SESSION_FREE:
 		break;
@@ -373,21 +418,42 @@ int server_reject(struct server *s, uint32_t conn, uint64_t now_ms, enum close_c
 	return RS_OK;
 }
 
-void server_close_session(struct server *s, uint32_t conn, uint64_t now_ms, enum close_code code)
+/* Ends it, tells the client why, and then the owner. */
+static void end_session(struct server *s, struct session *x, uint64_t now_ms, enum close_code code,
+			bool redirected, uint32_t spread_ms)
 {
-	struct session *x = table_find(&s->table, conn);
-	if (!x || x->state == SESSION_CLOSED)
-		return;
 	bool online = x->state == SESSION_ONLINE;
 	void *user = x->user;
+	uint32_t conn = x->conn;
 	server_set_state(s, x, SESSION_CLOSED, now_ms);
 	free_outbox(s, x);
 	x->close_code = (uint8_t)code;
 	x->user = NULL;
+	x->redirected = redirected;
+	x->retry_ms = spread_ms;
 	server_send_closed(s, x);
 	if (online)
 		s->handler.on_gone(s->ctx, conn, user, code);
 }
+
+void server_close_session(struct server *s, uint32_t conn, uint64_t now_ms, enum close_code code)
+{
+	struct session *x = table_find(&s->table, conn);
+	if (x && x->state != SESSION_CLOSED)
+		end_session(s, x, now_ms, code, false, 0);
+}
+
+int server_redirect(struct server *s, uint32_t conn, uint64_t now_ms, uint32_t spread_ms)
+{
+	struct session *x = find_state(s, conn, SESSION_ONLINE);
+	if (!x)
+		return RS_ENOENT;
+	s->stats.redirected++;
+	end_session(s, x, now_ms, CLOSE_SHUTDOWN, true, spread_ms);
+	return RS_OK;
+}
+
+void server_shut(struct server *s, bool shut) { s->gate.shut = shut; }
 
 static uint32_t window_bytes(const struct session *x)
 {
@@ -477,3 +543,5 @@ const struct server_stats *server_stats(const struct server *s)
 	mine->stats.half_open = s->half.count;
 	return &mine->stats;
 }
+
+const struct gate_stats *server_gate_stats(const struct server *s) { return &s->gate.stats; }

@@ -18,7 +18,7 @@
 #define SESSION_SERVER_H
 
 #include "crypto/x25519.h"
-#include "session/cookie.h"
+#include "session/gate.h"
 #include "session/outbox.h"
 #include "wire/object.h"
 
@@ -32,6 +32,8 @@
 #define SERVER_LINGER_BEAT_MS 15000  /* ... but for this beyond its heartbeat interval */
 #define SERVER_LINGER_REJECTED_MS 5000 /* ... and after a refused login only for this */
 #define SERVER_RESETS_PER_S 1000
+#define SERVER_BAD_MAX 64            /* bad packets under a session's id in SERVER_BAD_MS; then only its ... */
+#define SERVER_BAD_MS 2000           /* ... proven address is heard */
 #define SERVER_IDLE_BEATS 3          /* heartbeat intervals of silence, then offline ... */
 #define SERVER_IDLE_MIN_MS 2000      /* ... but at least this */
 #define SERVER_NUMBER_MAX (1u << 25) /* a session that gets here is closed; clients renew at 2^22 */
@@ -44,7 +46,7 @@ struct server_config {
 	uint16_t heartbeat_s;
 	uint32_t sessions_max;         /* at most 2^22 */
 	uint32_t cookie_above;         /* half-open handshakes that make the cookie required */
-	random_fn *random;
+	struct gate_config gate;       /* with the source of random bytes */
 };
 
 struct server_handler {
@@ -59,10 +61,11 @@ struct server_handler {
 };
 
 struct server_stats {
-	uint64_t handshakes, handshakes_bad, cookies_sent, cookies_bad, half_open_evicted;
+	uint64_t handshakes, handshakes_bad, half_open_evicted;
 	uint64_t refused_full, heartbeats, data_in, data_out, bad_packets, replays, resets_sent;
 	uint64_t resets_suppressed, logins, accepted, rejected, pushed, acked, voided, timeouts;
-	uint64_t moved, path_bad, stalls, login_timeouts;
+	uint64_t moved, path_bad, stalls, login_timeouts, redirected;
+	uint64_t shed_session, shed_address; /* not tried: over the budget of bad packets */
 	uint32_t sessions, half_open, online; /* now */
 };
 
@@ -91,6 +94,11 @@ bool server_has_room(const struct server *s, uint32_t conn);
 void server_set_more(struct server *s, uint32_t conn, bool more);
 /* Ends a session, telling the client; on_gone is called for an accepted one. */
 void server_close_session(struct server *s, uint32_t conn, uint64_t now_ms, enum close_code code);
+/* The same, but the client is sent to the brokers of server_set_fallback(), after
+ * a random time of up to spread_ms. RS_ENOENT: no such session online. */
+RS_MUST_CHECK int server_redirect(struct server *s, uint32_t conn, uint64_t now_ms, uint32_t spread_ms);
+/* Under load: new handshakes are dropped, sessions go on. */
+void server_shut(struct server *s, bool shut);
 /* What server_accept() was given, or NULL if there is no such session online. */
 void *server_user(const struct server *s, uint32_t conn);
 /* The owner that server_accept() was given, also from inside on_gone(); 0 if there
@@ -98,9 +106,10 @@ void *server_user(const struct server *s, uint32_t conn);
 uint64_t server_owner(const struct server *s, uint32_t conn);
 /* Calls fn for each session online (for an orderly stop). */
 void server_each(struct server *s, void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx);
-/* Brokers named to clients at login, for when no balancer answers. */
+/* Brokers named to clients at login, for when no balancer answers, and in redirects. */
 void server_set_fallback(struct server *s, const struct frame_brokers *list);
 struct addr server_address(const struct server *s, uint32_t conn);
 const struct server_stats *server_stats(const struct server *s);
+const struct gate_stats *server_gate_stats(const struct server *s);
 
 #endif

@@ -61,6 +61,9 @@ void server_send_closed(struct server *s, struct session *x)
 	if (x->rejected) {
 		f.type = FRAME_LOGIN_FAIL;
 		f.login_fail = (struct frame_login_fail){x->close_code, x->retry_ms};
+	} else if (x->redirected) {
+		f.type = FRAME_REDIRECT;
+		f.redirect = (struct frame_redirect){x->retry_ms, s->fallback};
 	}
 	server_send_frame(s, x, &x->addr, &f);
 }
@@ -158,8 +161,8 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 		if (x->conn != conn || x->state == SESSION_CLOSED)
 			return;
 	}
-	if (r.failed) {
-		s->stats.bad_packets++;
+	if (r.failed) { /* authentic, but it makes no sense */
+		server_bad_packet(s, now_ms, from);
 		server_close_session(s, conn, now_ms, CLOSE_PROTOCOL); /* a LOGIN that makes no sense, too */
 		return;
 	}

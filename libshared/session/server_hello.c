@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-	COOKIE_AT = HELLO_HEADER,
 	NOISE_AT = HELLO_HEADER + COOKIE_LEN,
 	INIT_NOISE = INIT_BYTES - NOISE_AT,
 	HEARTBEAT_LEAST_S = 5, /* a client may not ask for less, unless the broker's own is */
@@ -33,7 +32,7 @@ void server_send_reset(struct server *s, uint64_t now_ms, const struct addr *to,
 		s->reset_window_ms = now_ms;
 		s->resets = 0;
 	}
-	if (s->resets >= SERVER_RESETS_PER_S) {
+	if (s->resets >= SERVER_RESETS_PER_S || gate_distrusts(&s->gate, now_ms, to)) {
 		s->stats.resets_suppressed++;
 		return;
 	}
@@ -45,24 +44,15 @@ void server_send_reset(struct server *s, uint64_t now_ms, const struct addr *to,
 	s->handler.send(s->ctx, to, packet, sizeof packet);
 }
 
-/* The cookie is asked for once many handshakes hang. False: INIT was dealt with. */
-static bool pass_cookie(struct server *s, uint64_t now_ms, const struct addr *from, uint32_t attempt,
-			const uint8_t *init)
+/* A cookie is needed once many handshakes hang. False: INIT was dealt with. */
+static bool pass_gate(struct server *s, uint64_t now_ms, const struct addr *from, const uint8_t *init)
 {
-	static const uint8_t none[COOKIE_LEN];
-	if (s->half.count < s->config.cookie_above)
-		return true;
-	if (bytes_equal_ct(init + COOKIE_AT, none, COOKIE_LEN)) {
-		uint8_t packet[COOKIE_BYTES];
-		cookie_packet(&s->jar, now_ms, from, attempt, packet);
-		s->stats.cookies_sent++;
-		s->handler.send(s->ctx, from, packet, sizeof packet);
-		return false;
-	}
-	if (cookie_check(&s->jar, now_ms, from, attempt, init + COOKIE_AT))
-		return true;
-	s->stats.cookies_bad++;
-	return false;
+	uint8_t cookie[COOKIE_BYTES];
+	bool crowded = s->half.count >= s->config.cookie_above;
+	enum gate_verdict v = gate_check(&s->gate, now_ms, from, init, crowded, cookie);
+	if (v == GATE_ASK_COOKIE)
+		s->handler.send(s->ctx, from, cookie, sizeof cookie);
+	return v == GATE_PASS;
 }
 
 static uint32_t clamp(uint32_t v, uint32_t lo, uint32_t hi) { return v < lo ? lo : v > hi ? hi : v; }
@@ -85,7 +75,7 @@ static int write_resp(struct server *s, struct session *x, struct noise *noise, 
 	reset_token(s, x->conn, &x->addr, p.reset_token);
 	resp_payload_write(&p, payload);
 	packet_write_hello(resp, PACKET_RESP, attempt);
-	int err = x25519_generate(&e);
+	int err = x25519_generate(s->config.gate.random, &e);
 	if (!err)
 		err = noise_write_resp(noise, &e, payload, sizeof payload, resp + HELLO_HEADER);
 	if (!err)
@@ -128,7 +118,7 @@ void server_on_init(struct server *s, uint64_t now_ms, uint64_t wall_ms, const s
 	struct noise noise;
 	struct init_payload p;
 	if (!packet_read_hello(init, &attempt)) {
-		s->stats.bad_packets++;
+		server_bad_packet(s, now_ms, from);
 		return;
 	}
 	struct half *half = halfopen_find(&s->half, from, init);
@@ -136,12 +126,13 @@ void server_on_init(struct server *s, uint64_t now_ms, uint64_t wall_ms, const s
 		s->handler.send(s->ctx, from, half->resp, RESP_BYTES);
 		return;
 	}
-	if (!pass_cookie(s, now_ms, from, attempt, init))
+	if (!pass_gate(s, now_ms, from, init))
 		return;
 	packet_prologue(init, prologue);
 	if (noise_read_init(&noise, &s->config.key, prologue, sizeof prologue, init + NOISE_AT,
 			    INIT_NOISE, payload)) {
 		s->stats.handshakes_bad++;
+		gate_bad(&s->gate, now_ms, from);
 		return;
 	}
 	init_payload_read(payload, &p);

@@ -13,7 +13,7 @@ struct server {
 	void *ctx;
 	struct table table;
 	struct halfopen half;
-	struct cookie_jar jar;
+	struct gate gate;
 	uint8_t reset_key[32];     /* from the static key: the same after a restart */
 	uint8_t path_key[32];      /* for path challenges, random */
 	struct heap timers;        /* of outboxes */
@@ -36,6 +36,8 @@ void server_send_reset(struct server *s, uint64_t now_ms, const struct addr *to,
 void server_set_state(struct server *s, struct session *x, enum session_state to, uint64_t now_ms);
 /* Frees a session and all that hangs on it, without a word to anyone. */
 void server_drop(struct server *s, struct session *x, uint64_t now_ms);
+/* Counts a packet that made no sense or was not authentic, against its address too. */
+void server_bad_packet(struct server *s, uint64_t now_ms, const struct addr *from);
 /* Puts its outbox in line for the next server_flush(). */
 void server_make_ready(struct server *s, struct outbox *o);
 /* Sends a packet of one frame. */

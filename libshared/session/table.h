@@ -29,13 +29,15 @@ struct session {
 	uint16_t heartbeat_s;
 	uint8_t state;          /* enum session_state; changed by the server only */
 	uint8_t close_code;
-	bool more;              /* something waits in Redis */
-	bool rejected;          /* CLOSED: by a refused login */
+	uint8_t bad;            /* packets under its id that were not authentic, lately */
+	bool more : 1;          /* something waits in Redis */
+	bool rejected : 1;      /* CLOSED: by a refused login */
+	bool redirected : 1;    /* CLOSED: sent to other brokers */
 	struct outbox *outbox;  /* NULL while nothing is under way */
 	union {
 		void *user;         /* ONLINE: the broker's */
 		uint32_t next_free; /* FREE: place + 1 of the next free one */
-		uint32_t retry_ms;  /* CLOSED: after a refused login */
+		uint32_t retry_ms;  /* CLOSED: after a refused login; or the spread of a redirect */
 		uint32_t half;      /* HALF_OPEN: its place in the half-open table + 1 */
 	};
 	uint64_t owner;         /* the fence that server_accept() was given */

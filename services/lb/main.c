@@ -21,7 +21,7 @@ struct lb_config {
 	struct daemon_config common;
 	struct addr listen_clients, advertise_clients, listen_brokers, advertise_brokers;
 	char key_file[CONFIG_TEXT_MAX];
-	int64_t redis_timeout_ms;
+	int64_t asks_per_address, redis_timeout_ms;
 };
 
 #define T struct lb_config
@@ -32,6 +32,7 @@ static const struct setting settings[] = {
 	SETTING(T, listen_brokers, SETTING_ADDR, "127.0.0.1:7301", "links of brokers (TCP)"),
 	SETTING(T, advertise_brokers, SETTING_ADDR, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
 	SETTING(T, key_file, SETTING_PATH, "lb.key", "X25519 key that clients pin, made at first start; FILE.pub gets the public part"),
+	SETTING_RANGE(T, asks_per_address, "100", 0, 1000000, "asks a second of one address under load, ten seconds' worth at once; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 };
 #undef T
@@ -122,10 +123,13 @@ static int open_clients(struct lb *lb, char *fault, size_t cap)
 {
 	static const struct udp_handler udp = {.on_datagram = on_datagram};
 	static const struct balancer_handler handler = {balancer_sends, on_choose};
-	struct balancer_config c = {.key = lb->key, .random = random_bytes};
-	balancer_init(&lb->balancer, &c, &handler, lb, clock_mono_ms());
+	struct balancer_config c = {.key = lb->key, .gate = {
+		.random = random_bytes, .address_per_s = (uint32_t)lb->config->asks_per_address}};
+	int err = balancer_init(&lb->balancer, &c, &handler, lb, clock_mono_ms());
 	explicit_bzero(&c, sizeof c);
-	int err = udp_open(&lb->udp, lb->loop, &lb->config->listen_clients, &udp, lb);
+	if (err)
+		return err;
+	err = udp_open(&lb->udp, lb->loop, &lb->config->listen_clients, &udp, lb);
 	return err ? host_listen_fault(err, "listen_clients", &lb->config->listen_clients, fault, cap) : RS_OK;
 }
 
@@ -235,14 +239,19 @@ static void lb_metrics(void *app, struct metrics *m)
 {
 	struct lb *lb = app;
 	const struct balancer_stats *b = &lb->balancer.stats;
+	const struct gate_stats *g = &lb->balancer.gate.stats;
 	const struct udp_stats *u = udp_stats(lb->udp);
 	metrics_counter(m, "lb_asks_total", "asks that verified", b->asks);
 	metrics_counter(m, "lb_answers_total", "answers sent", b->answers);
 	metrics_counter(m, "lb_no_broker_total", "asks that could name no broker", lb->no_broker);
-	metrics_counter(m, "lb_cookies_sent_total", "cookies asked for under load", b->cookies_sent);
-	metrics_counter(m, "lb_cookies_bad_total", "wrong or old cookies", b->cookies_bad);
-	metrics_counter(m, "lb_bad_packets_total", "packets refused: malformed or not authentic", b->bad_packets);
+	metrics_counter(m, "lb_asks_bad_total", "asks that did not verify", b->asks_bad);
+	metrics_counter(m, "lb_cookies_sent_total", "cookies asked for under load", g->cookies_sent);
+	metrics_counter(m, "lb_cookies_bad_total", "wrong or old cookies", g->cookies_bad);
+	metrics_counter(m, "lb_asks_refused_address_total", "asks over the limit of their address", g->refused_address);
+	metrics_counter(m, "lb_asks_shed_total", "asks over what the balancer answers in a second", g->shed);
+	metrics_counter(m, "lb_bad_packets_total", "packets refused: malformed", b->bad_packets);
 	metrics_counter(m, "lb_udp_received_total", "datagrams received", u->rx_packets);
+	metrics_counter(m, "lb_udp_lost_total", "datagrams that the kernel dropped before the balancer read them", u->rx_lost);
 	metrics_counter(m, "lb_udp_sent_total", "datagrams sent", u->tx_packets);
 	metrics_counter(m, "lb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped);
 	metrics_gauge(m, "lb_links", "links with brokers", hub_stats(lb->hub)->links);

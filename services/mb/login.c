@@ -20,6 +20,7 @@ struct login {
 	struct mb *mb;
 	uint64_t kicked;        /* the owner token that was lost before we heard that it was ours; 0: none */
 	uint32_t conn;
+	struct addr from;
 	char address[ADDR_TEXT_MAX];
 	size_t name_len;
 	char name[NAME_MAX_BYTES];
@@ -142,6 +143,7 @@ static void on_verified(void *ctx, enum auth_result result)
 		break;
 	case AUTH_WRONG:
 		counts->logins_wrong++;
+		guard_wrong(&l->mb->guard, &l->from, l->name, l->name_len, mb_time().mono_ms);
 		refuse(l, CLOSE_BAD_SESSION, 0);
 		break;
 	case AUTH_EXPIRED:
@@ -155,18 +157,41 @@ static void on_verified(void *ctx, enum auth_result result)
 	}
 }
 
+/* Refused before anyone is asked. */
+static void turn_away(struct mb *m, uint32_t conn, uint64_t *count, enum close_code code, uint32_t retry_ms)
+{
+	++*count;
+	if (server_reject(m->server, conn, mb_time().mono_ms, code, retry_ms))
+		log_debug("login refused, but the client has gone", LOG_INT("conn", conn));
+}
+
+/* True: this address, or this name, has had too many wrong logins. */
+static bool is_guessing(struct mb *m, uint32_t conn, const struct frame_login *f, const struct addr *from)
+{
+	uint64_t *count[] = {[GUARD_ADDRESS] = &m->counts.logins_refused_address,
+			     [GUARD_USER] = &m->counts.logins_refused_user};
+	enum guard_verdict v = guard_check(&m->guard, from, f->user, f->user_len, mb_time().mono_ms);
+	if (v != GUARD_PASS)
+		turn_away(m, conn, count[v], CLOSE_UNAVAILABLE, GUARD_RETRY_MS);
+	return v != GUARD_PASS;
+}
+
 void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const struct addr *from)
 {
 	bool full = m->logins_pending >= (uint32_t)m->config->logins_max ||
 		    m->user_count + m->logins_pending >= (uint32_t)m->config->capacity || m->stopping;
-	struct login *l = full ? NULL : malloc(sizeof *l);
-	if (!l) {
-		m->counts.logins_overloaded++;
-		if (server_reject(m->server, conn, mb_time().mono_ms, CLOSE_OVERLOADED, RETRY_MS))
-			log_debug("login refused, but the client has gone", LOG_INT("conn", conn));
+	if (shed_logins(&m->shed, mb_time().mono_ms)) {
+		turn_away(m, conn, &m->counts.logins_shed, CLOSE_OVERLOADED, RETRY_MS);
 		return;
 	}
-	*l = (struct login){.mb = m, .conn = conn, .name_len = f->user_len};
+	if (is_guessing(m, conn, f, from))
+		return;
+	struct login *l = full ? NULL : malloc(sizeof *l);
+	if (!l) {
+		turn_away(m, conn, &m->counts.logins_overloaded, CLOSE_OVERLOADED, RETRY_MS);
+		return;
+	}
+	*l = (struct login){.mb = m, .conn = conn, .from = *from, .name_len = f->user_len};
 	memcpy(l->name, f->user, f->user_len);
 	addr_format(from, l->address);
 	m->logins_pending++;

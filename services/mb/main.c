@@ -25,7 +25,10 @@ static const struct setting settings[] = {
 	SETTING_RANGE(T, heartbeat_s, "30", 1, 3600, "heartbeat interval of clients, seconds"),
 	SETTING_RANGE(T, lease_s, "300", 4, 86400, "presence lease, seconds; renewed at half of it"),
 	SETTING_RANGE(T, capacity, "1000000", 1, 4000000, "sessions this broker takes"),
+	SETTING_RANGE(T, handshakes_per_address, "100", 0, 1000000, "handshakes a second of one address under load, ten seconds' worth at once; 0: no limit"),
 	SETTING_RANGE(T, logins_max, "512", 1, 65536, "logins that may be under way at a time"),
+	SETTING_RANGE(T, wrong_logins_per_address, "100", 0, 1000000, "wrong logins a minute of one address; 0: no limit, nor per user"),
+	SETTING_RANGE(T, wrong_logins_per_user, "20", 0, 1000000, "wrong logins a minute for one user, then only addresses without any are heard; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 	SETTING_RANGE(T, redis_max_in_flight, "4096", 16, 1000000, "Redis commands in flight"),
 };
@@ -189,6 +192,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop, (void)events;
 	struct mb *m = w->data;
+	shed_tick(&m->shed, m->server, udp_stats(m->udp), clock_mono_ms(), MB_TICK_MS);
 	if (m->stopping)
 		stop_some(m);
 	lease_tick(m);
@@ -217,11 +221,13 @@ static int open_engine(struct mb *m)
 	struct server_config c = {
 		.key = m->key, .boot = m->boot, .heartbeat_s = (uint16_t)m->config->heartbeat_s,
 		.sessions_max = (uint32_t)m->config->capacity + SERVER_HALF_OPEN_MAX,
-		.cookie_above = SERVER_HALF_OPEN_MAX / 4, .random = random_bytes,
+		.cookie_above = SERVER_HALF_OPEN_MAX / 4, 
+		.gate = {.random = random_bytes, .address_per_s = (uint32_t)m->config->handshakes_per_address},
 	};
 	int err = server_new(&m->server, &c, &handler, m, clock_mono_ms());
 	explicit_bzero(&c, sizeof c);
-	return err;
+	return err ? err : guard_init(&m->guard, (uint32_t)m->config->wrong_logins_per_address,
+				      (uint32_t)m->config->wrong_logins_per_user);
 }
 
 /* Redis may have lost presence while it was away, or messages were stored unseen. */
@@ -285,6 +291,7 @@ static void mb_free(void *app)
 	}
 	if (m->auth)
 		m->auth->free(m->auth);
+	guard_deinit(&m->guard);
 	server_free(m->server);
 	udp_close(m->udp);
 	tls_context_free(m->tls);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of a broker share: the engine with its sessions, the socket,
  * Redis, the links to DCs and balancers. Each part is one file and one noun:
- * login, lease, delivery, report, auth. */
+ * login, lease, delivery, report, auth, guard, shed. */
 #ifndef MB_MB_H
 #define MB_MB_H
 
@@ -10,8 +10,10 @@
 #include "app/registry.h"
 #include "auth.h"
 #include "base/list.h"
+#include "guard.h"
 #include "net/udp.h"
 #include "session/server.h"
+#include "shed.h"
 
 #include <ev.h>
 
@@ -20,11 +22,14 @@ struct mb_config {
 	struct addr listen_clients, advertise_clients;
 	char key_file[CONFIG_TEXT_MAX];
 	char zone[CONFIG_TEXT_MAX];
-	int64_t heartbeat_s, lease_s, capacity, logins_max, redis_timeout_ms, redis_max_in_flight;
+	int64_t heartbeat_s, lease_s, capacity, handshakes_per_address, logins_max;
+	int64_t wrong_logins_per_address, wrong_logins_per_user;
+	int64_t redis_timeout_ms, redis_max_in_flight;
 };
 
 struct mb_counts {
 	uint64_t logins_ok, logins_wrong, logins_expired, logins_unavailable, logins_overloaded;
+	uint64_t logins_shed, logins_refused_address, logins_refused_user;
 	uint64_t kicks_sent, kicks_obeyed, fenced, renewed, renew_failed, cleared, clear_failed;
 	uint64_t fetches, fetched, fetch_unavailable, pushes, push_gaps, push_stale, not_stored_dropped;
 	uint64_t acks_sent, ack_unavailable, damaged_records;
@@ -50,6 +55,8 @@ struct mb {
 	struct registry *registry;
 	struct registry_watch *watch;   /* of the other brokers: the fallback list */
 	struct auth *auth;
+	struct guard guard;
+	struct shed shed;
 	struct list users;              /* by next lease renewal: the first is due first */
 	struct list deliveries;         /* users with something under way */
 	struct list ack_ready;          /* deliveries whose acknowledgements go out at batch end */

@@ -60,25 +60,30 @@ static void put_all(struct metrics *out, const struct counter *c, size_t count)
 		metrics_counter(out, c[i].name, c[i].help, c[i].value);
 }
 
-static void engine_metrics(const struct server_stats *s, struct metrics *out)
+static void engine_metrics(const struct server_stats *s, const struct gate_stats *g, struct metrics *out)
 {
 	const struct counter c[] = {
 		{"mb_handshakes_total", "handshakes answered", s->handshakes},
 		{"mb_handshakes_bad_total", "INIT packets that did not verify", s->handshakes_bad},
-		{"mb_cookies_sent_total", "cookies asked for under load", s->cookies_sent},
-		{"mb_cookies_bad_total", "wrong or old cookies", s->cookies_bad},
+		{"mb_cookies_sent_total", "cookies asked for under load", g->cookies_sent},
+		{"mb_cookies_bad_total", "wrong or old cookies", g->cookies_bad},
+		{"mb_handshakes_refused_address_total", "handshakes over the limit of their address", g->refused_address},
+		{"mb_handshakes_shed_total", "handshakes dropped under load", g->shed},
 		{"mb_half_open_evicted_total", "handshakes that lost their place to newer ones", s->half_open_evicted},
 		{"mb_refused_full_total", "handshakes refused because all sessions are in use", s->refused_full},
 		{"mb_heartbeats_total", "heartbeats answered", s->heartbeats},
 		{"mb_data_in_total", "DATA packets accepted", s->data_in},
 		{"mb_data_out_total", "DATA packets sent", s->data_out},
 		{"mb_bad_packets_total", "packets refused: malformed or not authentic", s->bad_packets},
+		{"mb_shed_session_total", "packets not tried: their session had too many bad ones from elsewhere", s->shed_session},
+		{"mb_shed_address_total", "packets not tried: their address sent too many bad ones", s->shed_address},
 		{"mb_replays_total", "packets refused: received before or too old", s->replays},
 		{"mb_resets_sent_total", "resets for unknown sessions", s->resets_sent},
 		{"mb_resets_suppressed_total", "resets over the rate limit", s->resets_suppressed},
 		{"mb_timeouts_total", "sessions ended by silence", s->timeouts},
 		{"mb_login_timeouts_total", "logins that could not be decided in time", s->login_timeouts},
 		{"mb_stalls_total", "deliveries that gave up until a sign of life", s->stalls},
+		{"mb_redirected_total", "clients sent to other brokers", s->redirected},
 		{"mb_moved_total", "changes of a client's address", s->moved},
 		{"mb_path_bad_total", "wrong answers to a path challenge", s->path_bad},
 		{"mb_messages_pushed_total", "messages handed to sessions", s->pushed},
@@ -100,6 +105,10 @@ static void broker_metrics(const struct mb *m, struct metrics *out)
 		{"mb_logins_expired_total", "logins refused: session id expired", n->logins_expired},
 		{"mb_logins_unavailable_total", "logins refused: could not be checked", n->logins_unavailable},
 		{"mb_logins_overloaded_total", "logins refused: too many at a time, or full", n->logins_overloaded},
+		{"mb_logins_shed_total", "logins refused because the broker could not keep up", n->logins_shed},
+		{"mb_logins_refused_address_total", "logins refused: too many wrong ones from the address", n->logins_refused_address},
+		{"mb_logins_refused_user_total", "logins refused: too many wrong ones for the user, and one from the address", n->logins_refused_user},
+		{"mb_overloads_total", "times that the broker began to drop handshakes to keep up", m->shed.times},
 		{"mb_kicks_sent_total", "users taken over from another broker", n->kicks_sent},
 		{"mb_kicks_obeyed_total", "sessions ended because the user logged in elsewhere", n->kicks_obeyed},
 		{"mb_fenced_total", "sessions ended because Redis refused their owner token", n->fenced},
@@ -133,6 +142,7 @@ void report_metrics(void *app, struct metrics *out)
 		{"mb_udp_received_total", "datagrams received", u->rx_packets},
 		{"mb_udp_received_bytes_total", "bytes of datagrams received", u->rx_bytes},
 		{"mb_udp_oversize_total", "datagrams too long to be ours", u->rx_oversize},
+		{"mb_udp_lost_total", "datagrams that the kernel dropped before the broker read them", u->rx_lost},
 		{"mb_udp_sent_total", "datagrams sent", u->tx_packets},
 		{"mb_udp_sent_bytes_total", "bytes of datagrams sent", u->tx_bytes},
 		{"mb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped},
@@ -142,7 +152,7 @@ void report_metrics(void *app, struct metrics *out)
 		{"redis_refused_total", "requests not sent: Redis away or too many in flight", r->refused},
 		{"redis_reconnects_total", "connections to Redis that were lost", r->reconnects},
 	};
-	engine_metrics(server_stats(m->server), out);
+	engine_metrics(server_stats(m->server), server_gate_stats(m->server), out);
 	broker_metrics(m, out);
 	put_all(out, c, sizeof c / sizeof *c);
 	metrics_gauge(out, "redis_in_flight", "requests that wait for Redis", r->in_flight);

@@ -348,9 +348,9 @@ static struct keypair make_key(void)
 
 static void start_balancer(struct engine_pair *p)
 {
-	struct balancer_config b = {.key = p->balancer_key, .random = pair_random,
-				    .cookie_above = p->options.balancer_cookie_above};
-	balancer_init(&p->balancer, &b, &balancer_events, p, p->now_ms);
+	struct balancer_config b = {.key = p->balancer_key, .gate = p->server_config.gate};
+	b.gate.free_per_s = p->options.balancer_cookie_above;
+	cr_assert_eq(balancer_init(&p->balancer, &b, &balancer_events, p, p->now_ms), RS_OK);
 	p->answer.count = 1;
 	p->answer.broker[0].address = p->server_addr;
 	memcpy(p->answer.broker[0].key, p->server_key.pub, 32);
@@ -371,10 +371,11 @@ struct engine_pair *pair_new(const struct pair_options *o)
 	p->server_key = make_key();
 	p->balancer_key = make_key();
 	p->server_config = (struct server_config){
-		.key = p->server_key, .random = pair_random,
+		.key = p->server_key, .gate = p->options.gate,
 		.heartbeat_s = p->options.heartbeat_s ? p->options.heartbeat_s : PAIR_HEARTBEAT_S,
 		.sessions_max = p->options.sessions_max ? p->options.sessions_max : 64,
 		.cookie_above = p->options.cookie_always ? 0 : p->options.cookie_above ? p->options.cookie_above : 1024};
+	p->server_config.gate.random = pair_random;
 	pair_restart_server(p);
 	start_balancer(p);
 	return p;
@@ -464,19 +465,28 @@ static void add(struct pair_image *m, const void *data, size_t len)
 	m->len += len;
 }
 
+static void forget_limits(struct gate *g)
+{
+	memset(&g->stats, 0, sizeof g->stats);
+	g->second_ms = g->in_second = 0;
+}
+
 static void add_server(struct pair_image *m, const struct server *s)
 {
 	struct server copy;
 	memcpy(&copy, s, sizeof copy);
 	memset(&copy.stats, 0, sizeof copy.stats);
 	copy.reset_window_ms = copy.resets = 0;
+	forget_limits(&copy.gate);
 	add(m, &copy, sizeof copy);
 	add(m, s->half.at, s->half.buckets * 4 * sizeof *s->half.at);
 	for (uint32_t i = 0; i < s->table.size; i++) {
-		const struct session *x = table_at(&s->table, i);
-		add(m, x, sizeof *x);
-		if (x->outbox)
-			add(m, x->outbox, sizeof *x->outbox);
+		struct session x;
+		memcpy(&x, table_at(&s->table, i), sizeof x);
+		x.bad = 0;
+		add(m, &x, sizeof x);
+		if (x.outbox)
+			add(m, x.outbox, sizeof *x.outbox);
 	}
 }
 
@@ -500,7 +510,7 @@ void pair_image_take(struct pair_image *m, const struct engine_pair *p)
 			add_client(m, p->client[i].client);
 	memcpy(&b, &p->balancer, sizeof b);
 	memset(&b.stats, 0, sizeof b.stats);
-	b.second_ms = b.in_second = 0;
+	forget_limits(&b.gate);
 	add(m, &b, sizeof b);
 }
 

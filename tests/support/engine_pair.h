@@ -49,6 +49,7 @@ struct pair_options {
 	bool balancer;              /* the client asks it; else it knows the broker */
 	uint32_t cookie_above;      /* of the broker; 0: 1024 */
 	bool cookie_always;
+	struct gate_config gate;    /* of the broker and, but for free_per_s, the balancer; `random` is set here */
 	uint32_t balancer_cookie_above;
 	uint32_t sessions_max;      /* 0: 64 */
 	uint16_t heartbeat_s;       /* 0: PAIR_HEARTBEAT_S */

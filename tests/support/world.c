@@ -427,7 +427,7 @@ struct world_result world_run(const struct world_plan *plan)
 		abort();
 	w.server_config = (struct server_config){.key = w.key, .heartbeat_s = HEARTBEAT_S,
 						 .sessions_max = 4096, .cookie_above = 64,
-						 .random = engine_random};
+						 .gate = {.random = engine_random}};
 	start_broker(&w);
 	w.next_restart_ms = plan->restart_every_s * 1000;
 	start_clients(&w);

@@ -142,7 +142,7 @@ static void start_broker(void)
 {
 	static const struct server_handler handler = {broker_sends, on_login, on_acked, on_gone};
 	struct server_config c = {.key = w.broker_key, .boot = 1 + w.logins, .heartbeat_s = 1, .sessions_max = 16,
-				  .cookie_above = 100, .random = random_bytes};
+				  .cookie_above = 100, .gate = {.random = random_bytes}};
 	w.broker_fd = open_udp("127.0.0.1:0", &w.broker_at);
 	cr_assert_geq(w.broker_fd, 0);
 	cr_assert_eq(server_new(&w.broker, &c, &handler, NULL, clock_mono_ms()), 0);
@@ -159,17 +159,17 @@ static void stop_broker(void)
 static void start_balancer(const char *at)
 {
 	static const struct balancer_handler handler = {balancer_sends, choose};
-	struct balancer_config c = {.key = w.balancer_key, .random = random_bytes};
+	struct balancer_config c = {.key = w.balancer_key, .gate = {.random = random_bytes}};
 	w.balancer_fd = open_udp(at, &w.balancer_at);
-	balancer_init(&w.balancer, &c, &handler, NULL, clock_mono_ms());
+	cr_assert_eq(balancer_init(&w.balancer, &c, &handler, NULL, clock_mono_ms()), 0);
 }
 
 static void set_up(void)
 {
 	memset(&w, 0, sizeof w);
 	temp_dir_make(&dir);
-	cr_assert_eq(x25519_generate(&w.balancer_key), 0);
-	cr_assert_eq(x25519_generate(&w.broker_key), 0);
+	cr_assert_eq(x25519_generate(random_bytes, &w.balancer_key), 0);
+	cr_assert_eq(x25519_generate(random_bytes, &w.broker_key), 0);
 	start_balancer("127.0.0.1:0");
 	start_broker();
 }

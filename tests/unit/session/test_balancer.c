@@ -103,7 +103,7 @@ Test(balancer, with_the_cookie_it_answers)
 	wrong = with;
 	wrong.from.port[1] ^= 1;
 	pair_hand(p, &wrong);
-	cr_expect_eq(p->balancer.stats.cookies_bad, 2);
+	cr_expect_eq(p->balancer.gate.stats.cookies_bad, 2);
 	cr_expect_eq(p->count[TO_CLIENT][PACKET_ANSWER], 1);
 	pair_hand(p, &with);
 	cr_expect_eq(p->count[TO_CLIENT][PACKET_ANSWER], 2);
@@ -131,8 +131,11 @@ Test(balancer, everything_else_is_dropped)
 	}
 	cr_expect_eq(p->sent, 1);
 	cr_expect_eq(p->balancer.stats.bad_packets, 256 * 9 - 1);
+	cr_expect(gate_distrusts(&p->balancer.gate, p->now_ms, &ask.from));
+	p->now_ms += 60000; /* that is over, in the end */
 	p->balancer.config.key = p->server_key;
 	pair_hand(p, &ask);
 	cr_expect_eq(p->sent, 1, "sealed for another key");
+	cr_expect_eq(p->balancer.stats.asks_bad, 1);
 	pair_free(p);
 }

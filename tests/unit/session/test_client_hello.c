@@ -74,7 +74,7 @@ Test(client_hello, the_pause_doubles_up_to_a_minute)
 		struct engine_pair *p = start(NULL, PACKET_INIT);
 		uint64_t most = 1000, longest = 0;
 		for (int i = 0; i < run; i++) /* other random numbers */
-			p->server_config.random(&(uint64_t){0}, 8);
+			p->server_config.gate.random(&(uint64_t){0}, 8);
 		for (int round = 0; round < 12; round++) {
 			cr_assert(pair_until(p, CLIENT_WAITING, 5000));
 			uint64_t wait = client_deadline(p->client[0].client) - p->now_ms;
@@ -139,7 +139,7 @@ Test(client_hello, the_second_key_of_a_balancer_is_used)
 	c->config.balancer[0].key_count = 2;
 	client_start(c, p->now_ms, pair_wall(p));
 	cr_expect(pair_until(p, CLIENT_ONLINE, 4000));
-	cr_expect_gt(p->balancer.stats.bad_packets, 0);
+	cr_expect_gt(p->balancer.stats.asks_bad, 0);
 	pair_free(p);
 }
 
@@ -305,7 +305,7 @@ Test(client_hello, a_damaged_cookie)
 		cr_expect_eq(p->count[TO_SERVER][PACKET_INIT], 2);
 		p->wire_count = 0;
 		pair_hand(p, &p->last[TO_SERVER][PACKET_INIT]);
-		cr_expect_eq(server_stats(p->server)->cookies_bad, 1, "bit %u", bit);
+		cr_expect_eq(server_gate_stats(p->server)->cookies_bad, 1, "bit %u", bit);
 		cr_expect_eq(server_stats(p->server)->sessions, 0);
 		p->hold = false;
 		cr_expect(pair_until(p, CLIENT_ONLINE, 6000), "bit %u", bit);

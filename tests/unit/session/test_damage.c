@@ -70,16 +70,22 @@ static void damage(struct engine_pair *p, const struct datagram *right, const ch
 	d.data[d.len++] = 0;
 	one(p, &image, &d, 0, name, d.len);
 	unsigned sent = p->sent, events = p->events;
+	if (pair_session(p, 0)) /* its budget of bad packets, too */
+		pair_session(p, 0)->bad = 0;
 	pair_hand(p, right);
 	cr_assert(p->sent > sent || p->events > events || !pair_image_same(&image, p), "%s itself is taken", name);
 	pair_image_deinit(&image);
 }
 
+/* The budget of bad packets is not what is tested here. */
+static const struct pair_options patient = {.gate = {.bad_burst = UINT32_MAX}};
+
 /* The packets of a first login through a balancer, each damaged on its way; with
  * cookies, or without. */
 static void handshakes(bool cookies)
 {
-	struct pair_options o = {.balancer = true, .cookie_always = cookies, .balancer_cookie_above = UINT32_MAX};
+	struct pair_options o = {.balancer = true, .cookie_always = cookies, .balancer_cookie_above = UINT32_MAX,
+				 .gate = {.bad_burst = UINT32_MAX}};
 	struct engine_pair *p = pair_new(&o);
 	p->hold = true;
 	pair_start(p, 0);
@@ -113,7 +119,7 @@ Test(damage, handshakes_with_cookies)
 
 Test(damage, messages_and_acknowledgements)
 {
-	struct engine_pair *p = pair_online(NULL);
+	struct engine_pair *p = pair_online(&patient);
 	p->hold = true;
 	cr_assert_eq(pair_push(p, 1, 700, UINT64_MAX), RS_OK);
 	pair_settle(p);
@@ -134,7 +140,7 @@ Test(damage, heartbeats_of_each_kind)
 {
 	for (int kind = 0; kind < 3; kind++) {
 		static const uint8_t type[] = {PACKET_HEARTBEAT_ACK, PACKET_HEARTBEAT_MORE, PACKET_HEARTBEAT_MOVED};
-		struct engine_pair *p = pair_online(NULL);
+		struct engine_pair *p = pair_online(&patient);
 		p->hold = true;
 		server_set_more(p->server, p->conn, kind == 1);
 		if (kind == 2)
@@ -153,7 +159,7 @@ Test(damage, heartbeats_of_each_kind)
 
 Test(damage, moves)
 {
-	struct engine_pair *p = pair_online(NULL);
+	struct engine_pair *p = pair_online(&patient);
 	p->hold = true;
 	p->client[0].addr.port[1] ^= 1;
 	struct frame f = {.type = FRAME_MOVE};
@@ -167,7 +173,7 @@ Test(damage, moves)
 
 Test(damage, resets_and_closes)
 {
-	struct engine_pair *p = pair_online(NULL);
+	struct engine_pair *p = pair_online(&patient);
 	p->hold = true;
 	pair_restart_server(p);
 	client_send_beat(p->client[0].client, p->now_ms);
@@ -187,7 +193,7 @@ Test(damage, resets_and_closes)
 /* A packet that was taken is not taken again, from wherever it comes. */
 Test(damage, replays)
 {
-	struct engine_pair *p = pair_online(NULL);
+	struct engine_pair *p = pair_online(&patient);
 	struct pair_image image = {0};
 	p->log_all = true;
 	for (uint32_t n = 1; n <= 30; n++)

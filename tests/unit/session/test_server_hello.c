@@ -25,7 +25,7 @@ static struct datagram make_init(const struct engine_pair *p, uint32_t n, const 
 		memcpy(d.data + HELLO_HEADER, cookie, COOKIE_LEN);
 	packet_prologue(d.data, prologue);
 	init_payload_write(&i, payload);
-	cr_assert_eq(x25519_generate(&e), RS_OK);
+	cr_assert_eq(x25519_generate(random_bytes, &e), RS_OK);
 	cr_assert_eq(noise_write_init(&noise, &e, p->server_key.pub, prologue, sizeof prologue, payload,
 				      sizeof payload, d.data + HELLO_HEADER + COOKIE_LEN), RS_OK);
 	noise_wipe(&noise);
@@ -139,7 +139,7 @@ Test(server_hello, which_cookies_are_taken)
 			d.from.port[1] ^= 1;
 		hand(p, &d);
 		cr_expect_eq(p->count[TO_CLIENT][PACKET_RESP], cases[i].want, "%s", cases[i].what);
-		cr_expect_eq(server_stats(p->server)->cookies_bad, !cases[i].want, "%s", cases[i].what);
+		cr_expect_eq(server_gate_stats(p->server)->cookies_bad, !cases[i].want, "%s", cases[i].what);
 		cr_expect_eq(p->count[TO_CLIENT][PACKET_COOKIE], 1, "a wrong one is not answered");
 		pair_free(p);
 	}
@@ -149,7 +149,8 @@ Test(server_hello, which_cookies_are_taken)
 Test(server_hello, the_table_of_handshakes_is_bounded)
 {
 	enum { FLOOD = 6000 };
-	struct pair_options o = {.cookie_above = UINT32_MAX, .sessions_max = 8192};
+	struct pair_options o = {.cookie_above = UINT32_MAX, .sessions_max = 8192,
+				 .gate = {.free_per_s = UINT32_MAX, .most_per_s = UINT32_MAX}};
 	struct engine_pair *p = pair_new(&o);
 	p->hold = true;
 	pair_start(p, 0);
@@ -174,7 +175,8 @@ Test(server_hello, the_table_of_handshakes_is_bounded)
 /* The evicted client's LOGIN finds no session: RESET, and it begins again. */
 Test(server_hello, an_evicted_client_tries_again_and_succeeds)
 {
-	struct pair_options o = {.cookie_above = UINT32_MAX, .sessions_max = 8192};
+	struct pair_options o = {.cookie_above = UINT32_MAX, .sessions_max = 8192,
+				 .gate = {.free_per_s = UINT32_MAX, .most_per_s = UINT32_MAX}};
 	struct engine_pair *p = pair_new(&o);
 	p->hold = true;
 	pair_start(p, 0);

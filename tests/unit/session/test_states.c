@@ -41,7 +41,7 @@ struct heard {
 
 static struct engine_pair *to_state(struct heard *h, enum client_state state)
 {
-	static const struct pair_options o = {.balancer = true};
+	static const struct pair_options o = {.balancer = true, .gate = {.bad_burst = UINT32_MAX}};
 	struct engine_pair *p = h->p = pair_online(&o);
 	struct client *c = p->client[0].client;
 	h->client = c->keys;
@@ -192,7 +192,8 @@ enum { UNKNOWN = SESSION_FREE };
 
 static struct engine_pair *server_in(enum session_state state)
 {
-	struct engine_pair *p = pair_new(NULL);
+	static const struct pair_options o = {.gate = {.bad_burst = UINT32_MAX}};
+	struct engine_pair *p = pair_new(&o);
 	p->hold = true;
 	p->login_does = state == SESSION_LOGIN ? PAIR_HOLD : PAIR_ACCEPT;
 	pair_start(p, 0);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may shake hands: in front of the key agreement of INIT and ASK, which is
+ * what costs. In this order:
+ *
+ *   - an address whose budget of bad packets is spent, more than free_per_s
+ *     agreements in this second, or a caller in need: the cookie is required;
+ *   - with a cookie the address is proven, and may have only so many handshakes;
+ *     without one it is not, and nobody can be made to pay for another;
+ *   - above most_per_s, or while it is shut, nobody gets in: the client asks again.
+ *
+ * Private to session/. */
+#ifndef SESSION_GATE_H
+#define SESSION_GATE_H
+
+#include "session/budget.h"
+#include "session/cookie.h"
+
+#define GATE_FREE_PER_S 1000    /* agreements in a second without cookie */
+#define GATE_MOST_PER_S 5000    /* in all */
+#define GATE_ADDRESSES 4096     /* remembered in each budget */
+#define GATE_BAD_BURST 256      /* bad packets of an address ... */
+#define GATE_BAD_PER_MINUTE 600
+
+struct gate_config {
+	uint32_t free_per_s, most_per_s;  /* 0: as above */
+	uint32_t bad_burst;               /* 0: as above */
+	uint32_t address_per_s;           /* handshakes of a proven address, ten seconds' worth at once; 0: no limit */
+	random_fn *random;
+};
+
+struct gate_stats {
+	uint64_t cookies_sent, cookies_bad; /* asked for; wrong or old */
+	uint64_t refused_address;           /* proven, but too many handshakes */
+	uint64_t shed;                      /* over most_per_s, or shut */
+};
+
+struct gate {
+	struct gate_config config;
+	struct cookie_jar jar;
+	struct budget bad, hellos;
+	uint64_t second_ms;   /* start of the second that `in_second` counts */
+	uint32_t in_second;
+	bool shut;
+	struct gate_stats stats;
+};
+
+enum gate_verdict { GATE_PASS, GATE_ASK_COOKIE, GATE_DROP };
+
+RS_MUST_CHECK int gate_init(struct gate *g, const struct gate_config *config, uint64_t now_ms);
+void gate_deinit(struct gate *g);
+/* hello: an INIT or ASK whose length and header are right. need_cookie: the caller
+ * wants one. With GATE_ASK_COOKIE, `cookie` is the whole packet to be sent. */
+enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr *from,
+			     const uint8_t *hello, bool need_cookie, uint8_t cookie[COOKIE_BYTES]);
+/* A packet from there made no sense or was not authentic. */
+void gate_bad(struct gate *g, uint64_t now_ms, const struct addr *from);
+/* Its budget of bad packets is spent. */
+bool gate_distrusts(const struct gate *g, uint64_t now_ms, const struct addr *from);
+
+#endif
