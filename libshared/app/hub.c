@@ -7,6 +7,7 @@
 #include "net/listener.h"
 
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +21,12 @@ struct hub {
 	void *ctx;
 	struct listener *listener; /* lives until the last listener_release() */
 	bool closed;
+	struct listener_stats last; /* once closed */
 	struct list links;         /* struct hub_link */
-	struct hub_stats stats;
+	struct {
+		uint64_t taken, replaced, no_hello;
+		uint32_t links;
+	} stats;
 	ev_timer sweep;
 	uint8_t out[LINK_MESSAGE_MAX]; /* holds nothing between two calls */
 };
@@ -160,6 +165,12 @@ static void on_accept(void *ctx, int fd, const struct addr *from)
 	h->stats.taken++;
 }
 
+static void drop_silent(struct hub *h, struct hub_link *l)
+{
+	h->stats.no_hello++;
+	drop(l, "no HELLO");
+}
+
 static void on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop, (void)events;
@@ -169,14 +180,15 @@ static void on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 		struct hub_link *l = LIST_ENTRY(n, struct hub_link, in_hub);
 		n = n->next;
 		if (!l->known && now - l->since_ms >= HUB_HELLO_MS)
-			drop(l, "no HELLO");
+			drop_silent(h, l);
 	}
 }
 
 int hub_new(struct hub **out, struct ev_loop *loop, const struct hub_config *config,
 	    const struct hub_handler *handler, void *ctx)
 {
-	struct listener_config listen = {.local = config->local, .max_connections = HUB_LINKS_MAX};
+	struct listener_config listen = {.local = config->local, .max_connections = HUB_LINKS_MAX,
+					 .max_per_address = HUB_PER_ADDRESS_MAX};
 	struct hub *h = calloc(1, sizeof *h);
 	if (!h)
 		return RS_ENOMEM;
@@ -203,6 +215,7 @@ void hub_stop(struct hub *h)
 {
 	if (h->closed)
 		return;
+	h->last = *listener_stats(h->listener);
 	h->closed = true;
 	listener_close(h->listener);
 }
@@ -221,4 +234,24 @@ void hub_free(struct hub *h)
 	free(h);
 }
 
-const struct hub_stats *hub_stats(const struct hub *h) { return &h->stats; }
+static void put_refused(const struct hub *h, const char *name, struct metrics *m)
+{
+	struct listener_stats l = h->closed ? h->last : *listener_stats(h->listener);
+	metrics_labelled(m, true, "counter", name, "Links refused or closed, by the limit that was reached.",
+			 "limit", "links", (double)l.refused_total);
+	metrics_labelled(m, false, "counter", name, "", "limit", "links_per_address", (double)l.refused_address);
+	metrics_labelled(m, false, "counter", name, "", "limit", "hello_time", (double)h->stats.no_hello);
+}
+
+void hub_metrics(const struct hub *h, const char *daemon, struct metrics *m)
+{
+	char name[64];
+	snprintf(name, sizeof name, "%s_links", daemon);
+	metrics_gauge(m, name, "Links with brokers.", h->stats.links);
+	snprintf(name, sizeof name, "%s_links_total", daemon);
+	metrics_counter(m, name, "Links with brokers that were taken.", h->stats.taken);
+	snprintf(name, sizeof name, "%s_links_replaced_total", daemon);
+	metrics_counter(m, name, "Links replaced by a newer one of the same broker.", h->stats.replaced);
+	snprintf(name, sizeof name, "%s_links_refused_total", daemon);
+	put_refused(h, name, m);
+}

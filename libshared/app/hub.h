@@ -6,6 +6,7 @@
 #ifndef APP_HUB_H
 #define APP_HUB_H
 
+#include "app/metrics.h"
 #include "base/addr.h"
 #include "base/list.h"
 #include "wire/link.h"
@@ -14,6 +15,7 @@
 
 #define HUB_HELLO_MS 5000
 #define HUB_LINKS_MAX 512
+#define HUB_PER_ADDRESS_MAX 128 /* so that no one host takes all, known or not */
 
 struct ev_loop;
 struct tls_context;
@@ -49,10 +51,6 @@ struct hub_config {
 	struct tls_context *tls; /* NULL: plaintext */
 };
 
-struct hub_stats {
-	uint64_t taken, replaced;
-	uint32_t links;
-};
 
 /* RS_ESYS with errno when it cannot listen. */
 RS_MUST_CHECK int hub_new(struct hub **out, struct ev_loop *loop, const struct hub_config *config,
@@ -65,6 +63,7 @@ struct hub_link *hub_find(const struct hub *h, struct link_name id, uint64_t boo
 RS_MUST_CHECK int hub_send(struct hub_link *l, const struct link_message *m);
 /* An encoded message as it is. */
 RS_MUST_CHECK int hub_pass_on(struct hub_link *l, const uint8_t *data, size_t len);
-const struct hub_stats *hub_stats(const struct hub *h);
+/* <daemon>_links, _links_total, _links_replaced_total and _links_refused_total. */
+void hub_metrics(const struct hub *h, const char *daemon, struct metrics *m);
 
 #endif

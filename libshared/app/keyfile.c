@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "crypto/random.h"
 
 #include <errno.h>
 #include <fcntl.h>

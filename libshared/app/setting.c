@@ -90,14 +90,14 @@ static int too_many(char *problem)
 
 static int store_addrs(const char *text, struct addr_set *field, char *problem)
 {
-	char item[ITEM_MAX];
+	char item[ITEM_MAX], shown[SETTING_SHOWN_MAX];
 	struct addr_set set = {.count = 0};
 	for (const char *at = *text ? text : NULL; items_next(&at, item);) {
 		if (set.count == CONFIG_ADDRS_MAX)
 			return too_many(problem);
 		if (addr_parse(item, &set.at[set.count++]) != RS_OK) {
 			snprintf(problem, SETTING_PROBLEM_MAX, "\"%s\" is not an address; write ip:port,ip:port, "
-				 "for example 127.0.0.1:7300,127.0.0.1:7310", item);
+				 "for example 127.0.0.1:7300,127.0.0.1:7310", setting_shown(item, shown));
 			return RS_EINVAL;
 		}
 	}
@@ -107,14 +107,14 @@ static int store_addrs(const char *text, struct addr_set *field, char *problem)
 
 static int store_keys(const char *text, struct key_set *field, char *problem)
 {
-	char item[ITEM_MAX];
+	char item[ITEM_MAX], shown[SETTING_SHOWN_MAX];
 	struct key_set set = {.count = 0};
 	for (const char *at = *text ? text : NULL; items_next(&at, item);) {
 		if (set.count == CONFIG_ADDRS_MAX)
 			return too_many(problem);
 		if (hex_decode(item, set.at[set.count++], 32) != RS_OK) {
 			snprintf(problem, SETTING_PROBLEM_MAX, "\"%s\" is not a key; write 64 hexadecimal digits, "
-				 "several keys with commas between", item);
+				 "several keys with commas between", setting_shown(item, shown));
 			return RS_EINVAL;
 		}
 	}

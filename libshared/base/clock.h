@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-/* Milliseconds / microseconds since an arbitrary start; never goes back. */
+/* Milliseconds / microseconds since an arbitrary start; never goes back, and goes on
+ * while the computer sleeps, as the leases and timeouts of the others do. */
 uint64_t clock_mono_ms(void);
 uint64_t clock_mono_us(void);
 

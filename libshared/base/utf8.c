@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_next(const uint8_t *p, size_t left, uint32_t *cp)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -17,6 +19,16 @@ size_t utf8_next(const uint8_t *p, size_t left, uint32_t *cp)
 		return 0;
 	*cp = c;
 	return len;
+}
+
+void utf8_mend_end(char *text)
+{
+	size_t len = strlen(text), at = len;
+	uint32_t cp;
+	while (at > 0 && len - at < 4 && ((uint8_t)text[at - 1] >> 6) == 2)
+		at--;
+	if (at > 0 && (uint8_t)text[at - 1] >= 0xc0 && utf8_next((uint8_t *)text + at - 1, len - at + 1, &cp) == 0)
+		text[at - 1] = '\0';
 }
 
 struct range {

@@ -10,6 +10,9 @@
 /* Length of the sequence at p, of which `left` > 0 bytes are there, 0 if it is
  * invalid, overlong, a surrogate or cut; *cp its code point. */
 size_t utf8_next(const uint8_t *p, size_t left, uint32_t *cp);
+/* Takes away the first bytes of a character at the end of text that was cut to a
+ * length in the middle of it. */
+void utf8_mend_end(char *text);
 bool utf8_is_space(uint32_t cp);
 /* Controls, marks of direction, and other code points without a picture. All
  * that are above U+FFFF pass: emoji are made with them. */

@@ -7,8 +7,5 @@
 #include <stddef.h>
 
 void random_bytes(void *out, size_t len);
-/* Where an engine gets its random bytes from: random_bytes(), or in a simulation
- * what follows from a seed. */
-typedef void random_fn(void *out, size_t len);
 
 #endif

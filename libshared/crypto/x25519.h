@@ -4,11 +4,15 @@
 #define CRYPTO_X25519_H
 
 #include "base/err.h"
-#include "crypto/random.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define X25519_BYTES 32
+
+/* Where an engine gets its random bytes from: random_bytes(), or in a simulation
+ * what follows from a seed. */
+typedef void random_fn(void *out, size_t len);
 
 struct keypair {
 	uint8_t priv[X25519_BYTES]; /* wipe with explicit_bzero when done */

@@ -46,8 +46,10 @@ static struct budget_entry *find(const struct budget *b, const uint8_t *source)
 
 static uint64_t owes(const struct budget *b, const struct budget_entry *e, uint64_t now_ms)
 {
-	uint64_t back = now_ms > e->at_ms ? (now_ms - e->at_ms) * b->per_minute : 0;
-	return e->owed > back ? e->owed - back : 0;
+	uint64_t passed = now_ms > e->at_ms ? now_ms - e->at_ms : 0;
+	if (b->per_minute && passed > e->owed / b->per_minute) /* all came back; after years the product runs over */
+		return 0;
+	return e->owed - passed * b->per_minute;
 }
 
 /* A place for a new source: free, or of whoever owes least. */

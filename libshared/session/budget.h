@@ -27,7 +27,7 @@ RS_MUST_CHECK int budget_init(struct budget *b, uint32_t sources, uint32_t burst
 void budget_deinit(struct budget *b);
 /* Spends one unit; also beyond the limit, up to twice of it. */
 void budget_spend(struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t now_ms);
-/* Nothing is left. */
+/* Nothing is left; the smallest part of a unit is enough for one more. */
 bool budget_over(const struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t now_ms);
 /* Nothing is owed: it spent nothing, or all came back. */
 bool budget_clean(const struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t now_ms);

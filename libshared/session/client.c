@@ -276,6 +276,18 @@ static bool renew(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 	return true;
 }
 
+/* The timer ran out so long ago that the broker must have given this session up:
+ * the computer slept. Nobody would answer a heartbeat, from another address not
+ * even with a RESET that counts; so shake hands anew at once. */
+static bool overslept(struct client *c, uint64_t now_ms, uint64_t wall_ms)
+{
+	if (now_ms - c->deadline_ms < 1000u * CLIENT_OVERSLEPT_BEATS * c->heartbeat_s)
+		return false;
+	c->stats.renewed++;
+	client_start_hello(c, now_ms, wall_ms);
+	return true;
+}
+
 static void beat(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 {
 	unsigned most = c->beat_urgent ? BEAT_TRIES_URGENT : BEAT_TRIES;
@@ -312,7 +324,7 @@ void client_tick(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 		repeat_login(c, now_ms, wall_ms);
 		break;
 	case CLIENT_ONLINE:
-		if (!renew(c, now_ms, wall_ms))
+		if (!renew(c, now_ms, wall_ms) && !overslept(c, now_ms, wall_ms))
 			beat(c, now_ms, wall_ms);
 		break;
 	}

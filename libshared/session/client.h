@@ -11,8 +11,9 @@
  *   CLIENT_ONLINE   accepted
  *
  * Timers: one, `deadline`, whose meaning depends on the state (try again, give
- * this one up, next heartbeat or, when the keys are old, a new handshake), and one
- * for a message that was not taken. Time as in session/server.h. Call client_flush() after each batch of datagrams. */
+ * this one up, next heartbeat or, when the keys are old or it was slept through, a
+ * new handshake), and one for a message that was not taken. Time as in
+ * session/server.h. Call client_flush() after each batch of datagrams. */
 #ifndef SESSION_CLIENT_H
 #define SESSION_CLIENT_H
 
@@ -28,6 +29,7 @@
 #define CLIENT_WINDOW (64 * 1024u)
 #define CLIENT_RENEW_NUMBER (1u << 22)       /* packets, then a new handshake */
 #define CLIENT_RENEW_MS (24ull * 3600 * 1000)
+#define CLIENT_OVERSLEPT_BEATS 2 /* heartbeat intervals beyond the one that was due: the broker waits for 3 */
 #define CLIENT_BACKOFF_MIN_MS 1000u
 #define CLIENT_BACKOFF_MAX_MS 60000u
 

@@ -8,7 +8,7 @@
 #define SESSION_COOKIE_H
 
 #include "base/addr.h"
-#include "crypto/random.h"
+#include "crypto/x25519.h"
 #include "wire/packet.h"
 
 #define COOKIE_ROTATE_MS 120000u

@@ -274,8 +274,11 @@ void outbox_on_life(struct outbox *o)
 
 void outbox_pace(struct outbox *o, uint64_t now_ms)
 {
-	uint64_t most = rtt_smoothed_ms(&o->rtt), share = most * OUTBOX_BURST * PACKET_MAX / o->cwnd;
-	o->pace_ms = now_ms + (share < most ? share : most) + 1;
+	uint64_t most_us = 1000ull * rtt_smoothed_ms(&o->rtt);
+	uint64_t share_us = most_us * OUTBOX_BURST * PACKET_MAX * 4 / 5 / o->cwnd;
+	uint64_t us = (share_us < most_us ? share_us : most_us) + o->pace_rest_us;
+	o->pace_ms = now_ms + (us >= 1000 ? us / 1000 : 1);
+	o->pace_rest_us = us >= 1000 ? (uint16_t)(us % 1000) : 0;
 }
 
 uint64_t outbox_deadline(const struct outbox *o)

@@ -38,6 +38,8 @@ struct outbox {
 	uint32_t recover;             /* losses up to this number belong to one event */
 	uint64_t sent_ms;             /* when a piece was last sent: the timer starts there */
 	uint64_t pace_ms;             /* a burst was sent: nothing before this time; 0: at once */
+	uint16_t pace_rest_us;        /* what the pauses so far were too short, below a millisecond */
+	uint8_t burst;                /* packets sent at sent_ms */
 	struct rtt rtt;
 	bool stalled;                 /* gave up until a sign of life */
 	uint8_t probes;               /* times it asked whether the oldest was taken, in vain */
@@ -73,7 +75,8 @@ void outbox_on_seen(struct outbox *o, uint32_t seen, uint32_t next);
 void outbox_on_timeout(struct outbox *o);
 void outbox_on_life(struct outbox *o); /* ends a stall */
 /* A whole burst was sent: the next comes when its share of a round trip is over,
- * so that the window goes out evenly and no queue on the way runs over. */
+ * so that the window goes out evenly and no queue on the way runs over. A quarter
+ * sooner, so that the pauses do not become the limit (RFC 9002, 7.7). */
 void outbox_pace(struct outbox *o, uint64_t now_ms);
 /* When the retransmission timer ends; UINT64_MAX if nothing is awaited. */
 uint64_t outbox_deadline(const struct outbox *o);

@@ -17,6 +17,7 @@ enum {
 	SWEEP_LEAST = 1024,
 	LOGIN_MS = 15000,      /* the broker's own answer to a login takes longer: refuse */
 	LOGIN_RETRY_MS = 2000,
+	OUTBOX_KEPT_MS = 2000, /* an empty one, with what it learned of the way */
 };
 
 int server_new(struct server **out, const struct server_config *config,
@@ -246,14 +247,17 @@ void server_recv(struct server *s, uint64_t now_ms, uint64_t wall_ms, const stru
 
 /* ---- what goes out ---- */
 
-/* What the window allows, but no more than a burst at a time. */
+/* What the window allows, but no more than a burst at a time, also when many
+ * acknowledgements come at once and each lets a few packets go. */
 static void send_burst(struct server *s, struct session *x, uint64_t now_ms, uint64_t wall_ms)
 {
 	struct outbox *o = x->outbox;
 	if (now_ms < o->pace_ms)
 		return;
 	o->pace_ms = 0;
-	for (int n = 0; n < OUTBOX_BURST; n++) {
+	if (now_ms != o->sent_ms)
+		o->burst = 0;
+	for (; o->burst < OUTBOX_BURST; o->burst++) {
 		uint8_t packet[PACKET_MAX];
 		struct writer w = writer_over(packet + PACKET_HEADER, PACKET_FRAMES_MAX);
 		if (!outbox_fill(o, &w, x->next_number, now_ms, wall_ms))
@@ -341,7 +345,7 @@ static void sweep_one(struct server *s, struct session *x, uint64_t now_ms)
 		if (silent_ms >= idle_limit_ms(x)) {
 			s->stats.timeouts++;
 			server_close_session(s, x->conn, now_ms, CLOSE_TIMEOUT);
-		} else if (x->outbox && x->outbox->count == 0) {
+		} else if (x->outbox && x->outbox->count == 0 && now_ms - x->outbox->sent_ms >= OUTBOX_KEPT_MS) {
 			free_outbox(s, x);
 		}
 		break;

@@ -32,8 +32,8 @@
 #define SERVER_LINGER_BEAT_MS 15000  /* ... but for this beyond its heartbeat interval */
 #define SERVER_LINGER_REJECTED_MS 5000 /* ... and after a refused login only for this */
 #define SERVER_RESETS_PER_S 1000
-#define SERVER_BAD_MAX 64            /* bad packets under a session's id in SERVER_BAD_MS; then only its ... */
-#define SERVER_BAD_MS 2000           /* ... proven address is heard */
+#define SERVER_BAD_MAX 64            /* bad packets under a session's id, then only its proven address ... */
+#define SERVER_BAD_MS 2000           /* ... is heard, for this long at most */
 #define SERVER_IDLE_BEATS 3          /* heartbeat intervals of silence, then offline ... */
 #define SERVER_IDLE_MIN_MS 2000      /* ... but at least this */
 #define SERVER_NUMBER_MAX (1u << 25) /* a session that gets here is closed; clients renew at 2^22 */

@@ -24,13 +24,22 @@ struct info {
 	uint64_t used, limit;
 };
 
+/* Words of Redis's that are shown: what a terminal might obey becomes '?'. */
+static void put(const char *text, size_t len, char *out, size_t cap)
+{
+	snprintf(out, cap, "%.*s", (int)(len < cap ? len : cap), text);
+	for (char *c = out; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
 static void take(const char *text, const char *name, char *out, size_t cap)
 {
 	char wanted[64];
 	snprintf(wanted, sizeof wanted, "\n%s:", name);
 	const char *at = strstr(text, wanted);
 	if (at)
-		snprintf(out, cap, "%.*s", (int)strcspn(at + strlen(wanted), "\r\n"), at + strlen(wanted));
+		put(at + strlen(wanted), strcspn(at + strlen(wanted), "\r\n"), out, cap);
 }
 
 static void on_info(void *ctx, const struct redisReply *reply)
@@ -78,7 +87,7 @@ static void take_field(const struct redisReply *reply, const char *name, char *o
 	size_t len = 0;
 	const struct redisReply *field = reply_field(reply, name);
 	const char *text = field ? reply_str(field, &len) : NULL;
-	snprintf(out, cap, "%s", text ? text : "");
+	put(text ? text : "", len, out, cap);
 }
 
 static void on_config(void *ctx, const struct redisReply *reply)
@@ -151,7 +160,8 @@ static void check_write(struct doctor *d)
 static void on_time(void *ctx, const struct redisReply *reply)
 {
 	int64_t seconds = 0, micros = 0;
-	if (reply_int(reply_at(reply, 0), &seconds) && reply_int(reply_at(reply, 1), &micros))
+	if (reply_int(reply_at(reply, 0), &seconds) && reply_int(reply_at(reply, 1), &micros) && seconds > 0 &&
+	    seconds < INT64_MAX / 1000 && micros >= 0 && micros < 1000000)
 		*(int64_t *)ctx = seconds * 1000 + micros / 1000;
 }
 

@@ -14,6 +14,7 @@ void say(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	utf8_mend_end(text);
 	fprintf(stderr, "restante: %s\n", text);
 }
 

@@ -26,6 +26,7 @@ static int fail(struct textclient *t, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(t->fault, sizeof t->fault, fmt, ap);
 	va_end(ap);
+	utf8_mend_end(t->fault);
 	if (!t->quiet)
 		say("%s", t->fault);
 	return err;

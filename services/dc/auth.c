@@ -41,11 +41,33 @@ static void log_refusal(const struct answer *a)
 	l->next_ms = now + LOG_PAUSE_MS;
 }
 
+static void spend_budget(struct dc *dc, const struct conn *c)
+{
+	uint8_t source[ADDR_SOURCE];
+	addr_source(&c->from, source);
+	budget_spend(&dc->wrong_keys, source, clock_mono_ms());
+}
+
+/* True: the address has brought too many wrong keys; Redis is not asked. */
+static bool is_guessing(struct conn *c, struct answer *a)
+{
+	uint8_t source[ADDR_SOURCE];
+	addr_source(&c->from, source);
+	if (!budget_over(&a->dc->wrong_keys, source, clock_mono_ms()))
+		return false;
+	a->dc->counts.auth_limited++;
+	conn_last(c);
+	answer_error(a, 429, "too many wrong keys came from this address; try again in a minute");
+	return true;
+}
+
 static void refuse(struct answer *a)
 {
 	struct conn *c = a->conn;
 	a->dc->counts.auth_failed++;
 	log_refusal(a);
+	if (c)
+		spend_budget(a->dc, c);
 	if (c && ++c->wrong_keys >= CONN_WRONG_KEYS_MAX)
 		conn_last(c);
 	answer_error(a, 401, "wrong App or key");
@@ -81,6 +103,8 @@ static void on_key(void *ctx, int err, const struct redisReply *reply)
 void auth_check(struct conn *c, struct answer *a, struct text_span key)
 {
 	char name[KEY_MAX];
+	if (is_guessing(c, a))
+		return;
 	size_t len = key_app(name, a->name, a->name_len);
 	struct rds_arg argv[] = {RDS_STR("HGET"), RDS_MEM(name, len), RDS_STR("key")};
 	sha256_hex(key.at, key.len, a->key_hash);

@@ -133,11 +133,4 @@ void brokers_free(struct brokers *p)
 	free(p);
 }
 
-void brokers_metrics(const struct brokers *p, struct metrics *m)
-{
-	const struct hub_stats *s = hub_stats(p->hub);
-	metrics_gauge(m, "dc_links", "Links with brokers.", s->links);
-	metrics_counter(m, "dc_links_total", "Links with brokers that were taken.", s->taken);
-	metrics_counter(m, "dc_links_replaced_total", "Links replaced by a newer one of the same broker.",
-			s->replaced);
-}
+void brokers_metrics(const struct brokers *p, struct metrics *m) { hub_metrics(p->hub, "dc", m); }

@@ -32,5 +32,7 @@ void counts_metrics(const struct dc *dc, struct metrics *m)
 {
 	sends_metrics(&dc->counts, m);
 	metrics_counter(m, "dc_auth_failed_total", "AUTH with a wrong App or key.", dc->counts.auth_failed);
+	metrics_counter(m, "dc_auth_limited_total", "AUTH refused: too many wrong keys from the address.",
+			dc->counts.auth_limited);
 	delivery_metrics(&dc->counts, m);
 }

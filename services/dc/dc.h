@@ -9,6 +9,7 @@
 #include "app/registry.h"
 #include "net/link.h"
 #include "pool.h"
+#include "session/budget.h"
 
 struct dc_config {
 	struct daemon_config common;
@@ -16,7 +17,7 @@ struct dc_config {
 	struct addr advertise_apps, advertise_brokers; /* all zero: derived */
 	int64_t queue_max_messages;
 	int64_t ttl_default_s;
-	int64_t max_connections, max_connections_per_address;
+	int64_t max_connections, max_connections_per_address, wrong_keys_per_address;
 	int64_t redis_timeout_ms, redis_max_in_flight, redis_connections;
 	char durability[CONFIG_TEXT_MAX];
 };
@@ -26,7 +27,7 @@ enum send_state { SEND_STORED, SEND_PUSHED, SEND_DROPPED, SEND_DUPLICATE, SEND_S
 
 struct dc_counts {
 	uint64_t sends[SEND_STATES];
-	uint64_t auth_failed;
+	uint64_t auth_failed, auth_limited;
 	uint64_t pushes, nudges, kicks;
 	uint64_t fetches, fetched, acks, acked, fenced, unavailable;
 	uint64_t expired;
@@ -57,6 +58,7 @@ struct dc {
 	struct registry *registry;
 	struct dc_counts counts;
 	struct auth_log auth_log;
+	struct budget wrong_keys; /* per address */
 };
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "crypto/random.h"
 #include "net/tls.h"
 
 #include <ev.h>
@@ -22,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STOP_MS = 2000 };
+enum { STOP_MS = 2000, ADDRESSES_MAX = 4096 /* whose wrong keys are counted */ };
 #define STOP_LOOK_S 0.01
 
 struct service {
@@ -45,6 +46,7 @@ static const struct setting settings[] = {
 	RANGE(ttl_default_s, "604800", 1, 2592000, "seconds a message is kept if the App does not say"),
 	RANGE(max_connections, "1024", 1, 100000, "connections of Apps"),
 	RANGE(max_connections_per_address, "256", 1, 100000, "connections of Apps from one address"),
+	RANGE(wrong_keys_per_address, "100", 0, 1000000, "wrong keys of Apps from one address a minute; 0: no limit"),
 	RANGE(redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 	RANGE(redis_max_in_flight, "4096", 1, 1000000, "requests to Redis without an answer; more are refused"),
 	RANGE(redis_connections, "8", 1, POOL_MAX, "connections to Redis; users are spread over them"),
@@ -98,6 +100,14 @@ static int start_listening(struct dc *dc, char *fault, size_t fault_cap)
 	return brokers_watch(dc->brokers);
 }
 
+static int start_budget(struct dc *dc)
+{
+	uint32_t most = (uint32_t)dc->config->wrong_keys_per_address;
+	uint64_t seed;
+	random_bytes(&seed, sizeof seed);
+	return budget_init(&dc->wrong_keys, ADDRESSES_MAX, most, most, seed);
+}
+
 static int join(struct dc *dc)
 {
 	char apps_text[ADDR_TEXT_MAX], brokers_text[ADDR_TEXT_MAX];
@@ -123,6 +133,7 @@ static void free_service(void *app)
 	durability_free(dc->durability);
 	tls_context_free(dc->tls);
 	answers_free(dc->answers);
+	budget_deinit(&dc->wrong_keys);
 	explicit_bzero(dc->redis_password, sizeof dc->redis_password);
 	free(s);
 }
@@ -158,6 +169,8 @@ static int start(struct ev_loop *loop, const void *config, const void *secret, s
 		err = tls_context_new(&dc->tls, secret, secret_len);
 	if (!err)
 		err = start_redis(dc, fault, fault_cap);
+	if (!err)
+		err = start_budget(dc);
 	if (!err)
 		err = start_listening(dc, fault, fault_cap);
 	if (!err)

@@ -5,7 +5,11 @@
 #include "dc.h"
 #include "rds/keys.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { TIME_TEXT = 24 };
 
 static struct link_name read_name(const struct redisReply *reply)
 {
@@ -41,31 +45,35 @@ int presence_get_holder(struct answer *a, rds_reply_fn *fn)
 /* Fields of the reply, in the order in which presence_ask() asks for them. */
 enum { AT_BROKER, AT_BOOT, AT_SINCE, AT_SEEN };
 
+/* A time as it goes into an answer: no longer than it must be, whatever Redis has.
+ * Length 0: it is none. */
+static size_t time_text(const struct redisReply *reply, char out[TIME_TEXT])
+{
+	uint64_t ms;
+	return reply_uint(reply, UINT64_MAX, &ms) ? (size_t)snprintf(out, TIME_TEXT, "%" PRIu64, ms) : 0;
+}
+
 static void answer_online(struct answer *a, struct link_name broker, const struct redisReply *since)
 {
-	size_t since_len = 0;
-	const char *text = reply_str(since, &since_len);
+	char text[TIME_TEXT];
 	struct answer_field fields[] = {
 		{"user", a->name, a->name_len},
 		{"state", "online", 6},
 		{"broker", broker.text, broker.len},
-		{"since", text, since_len},
+		{"since", text, time_text(since, text)},
 	};
-	uint64_t ms;
-	answer_ok(a, fields, reply_uint(since, UINT64_MAX, &ms) ? 4 : 3);
+	answer_ok(a, fields, fields[3].value_len ? 4 : 3);
 }
 
 static void answer_offline(struct answer *a, const struct redisReply *seen)
 {
-	size_t seen_len = 0;
-	const char *text = reply_str(seen, &seen_len);
+	char text[TIME_TEXT];
 	struct answer_field fields[] = {
 		{"user", a->name, a->name_len},
 		{"state", "offline", 7},
-		{"seen", text, seen_len},
+		{"seen", text, time_text(seen, text)},
 	};
-	uint64_t ms;
-	answer_ok(a, fields, reply_uint(seen, UINT64_MAX, &ms) ? 3 : 2);
+	answer_ok(a, fields, fields[2].value_len ? 3 : 2);
 }
 
 static void on_presence(void *ctx, int err, const struct redisReply *reply)

@@ -100,9 +100,10 @@ static void take_duplicate(struct answer *a, const struct redisReply *reply)
 {
 	struct holder h = holder_read(reply, 3);
 	struct link_message m = {.type = LINK_NUDGE};
+	struct ulid first;
 	size_t len = 0;
 	const char *id = reply_str(reply_at(reply, 1), &len);
-	if (!id || len != ULID_TEXT) {
+	if (!id || len != ULID_TEXT || ulid_parse(id, &first)) { /* it goes into the answer as it is */
 		answer_unavailable(a);
 		return;
 	}

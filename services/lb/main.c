@@ -254,7 +254,7 @@ static void lb_metrics(void *app, struct metrics *m)
 	metrics_counter(m, "lb_udp_lost_total", "datagrams that the kernel dropped before the balancer read them", u->rx_lost);
 	metrics_counter(m, "lb_udp_sent_total", "datagrams sent", u->tx_packets);
 	metrics_counter(m, "lb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped);
-	metrics_gauge(m, "lb_links", "links with brokers", hub_stats(lb->hub)->links);
+	hub_metrics(lb->hub, "lb", m);
 	metrics_gauge(m, "lb_brokers_alive", "brokers that clients may be sent to",
 		      (double)table_alive_count(&lb->table, clock_mono_ms()));
 }

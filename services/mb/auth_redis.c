@@ -31,7 +31,7 @@ static enum auth_result judge(const struct query *q, const struct redisReply *re
 	if (!name || len != q->user_len || !bytes_equal_ct(name, q->user, len))
 		return AUTH_WRONG;
 	const struct redisReply *end = reply_field(reply, "expires");
-	if (!end || !reply_int(end, &expires))
+	if (!end || !reply_int(end, &expires) || expires < 0)
 		return AUTH_WRONG;
 	return (uint64_t)expires > clock_wall_ms() ? AUTH_GOOD : AUTH_EXPIRED;
 }

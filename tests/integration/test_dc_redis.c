@@ -134,6 +134,32 @@ TestThen(stop, dc_redis, full)
 	text_client_close(&c);
 }
 
+/* What the once key holds goes into the answer: it must not be able to end a line there. */
+TestThen(stop, dc_redis, damaged_id_of_the_first_time_is_not_answered)
+{
+	struct text_client c;
+	dc_fixture_client(&f, &c);
+	cr_expect_eq(text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n").code, 200);
+	freeReplyObject(redisCommand(f.c, "SET rs:{alice}:once:{chat}:7 %b", "01JDCF3K7\r\nstate x\r\n\r\nOK 2", (size_t)26));
+	struct text_answer a = text_client_ask(&c, "SEND 1\r\nid 7\r\nto alice\r\n\r\n");
+	cr_expect_str_eq(a.text, "ERR 503\r\nid 7\r\nreason unavailable, try again\r\n");
+	cr_expect_str_eq(text_client_ask(&c, "PING 1\r\n\r\n").text, "OK 200\r\n");
+	text_client_close(&c);
+}
+
+TestThen(stop, dc_redis, time_of_many_digits_does_not_cut_the_answer)
+{
+	struct text_client c;
+	char seen[601];
+	memset(seen, '0', sizeof seen - 1);
+	memcpy(seen + sizeof seen - 3, "17", 3);
+	dc_fixture_client(&f, &c);
+	freeReplyObject(redisCommand(f.c, "HSET rs:{alice}:presence seen %s", seen));
+	cr_expect_str_eq(text_client_ask(&c, "PRESENCE 1\r\nuser alice\r\n\r\n").text,
+			 "OK 200\r\nuser alice\r\nstate offline\r\nseen 17\r\n");
+	text_client_close(&c);
+}
+
 TestThen(stop, dc_redis, forgotten_scripts_cost_nothing)
 {
 	struct text_client c;

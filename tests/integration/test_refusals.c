@@ -3,6 +3,7 @@
  * Redis, and bob, who is online all the time, stays so. (What Apps are refused:
  * test_dc_errors.c.) */
 #include "crypto/random.h"
+#include "rds/keys.h"
 #include "support/lone_client.h"
 #include "support/lua_call.h"
 #include "support/net_support.h"
@@ -80,6 +81,18 @@ TestThen(stop, refusals, sessions_that_are_none)
 	expect_refused("alice", bobs, CLOSE_BAD_SESSION);
 	expect_refused("bob", carols, CLOSE_BAD_SESSION);
 	expect_refused("Alice", old, CLOSE_BAD_SESSION);
+	expect_nothing_disturbed();
+}
+
+/* Which as a time without sign would be far away. */
+TestThen(stop, refusals, session_that_ends_before_1970)
+{
+	char session[STACK_SESSION], key[KEY_MAX];
+	stack_session(&s, "alice", 600, session);
+	key_session(key, session, strlen(session));
+	freeReplyObject(redisCommand(s.c, "HSET %s expires -1", key));
+	remember();
+	expect_refused("alice", session, CLOSE_BAD_SESSION);
 	expect_nothing_disturbed();
 }
 

@@ -40,11 +40,27 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 
 void lone_client_open(struct lone_client *l, const struct stack *s, const char *user, const char *session)
 {
+	lone_client_open_from(l, s, 1, user, session);
+}
+
+static int open_socket(uint8_t host)
+{
+	struct sockaddr_storage ss;
+	struct addr local = net_loopback(0);
+	local.ip[15] = host;
+	socklen_t len = addr_to_sockaddr(&local, &ss);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0);
+	return fd;
+}
+
+void lone_client_open_from(struct lone_client *l, const struct stack *s, uint8_t host, const char *user,
+			   const char *session)
+{
 	static const struct client_handler handler = {on_send, on_message, on_state};
 	struct client_config c = {
 		.balancer_count = 1, .user = user, .session = session, .random = random_bytes};
-	*l = (struct lone_client){.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-	cr_assert_geq(l->fd, 0);
+	*l = (struct lone_client){.fd = open_socket(host)};
 	c.balancer[0].address = net_loopback(s->lb[0].front);
 	c.balancer[0].key_count = 1;
 	cr_assert_eq(hex_decode(stack_balancer_key(s), c.balancer[0].key[0], 32), RS_OK);

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATHS_MAX = 256, HELD_MAX = 1024, DATAGRAM_MAX = 2048 };
+enum { PATHS_MAX = 256, HELD_MAX = 1024, DATAGRAM_MAX = 2048, PIECE_LEAST = 400 };
 
 struct relay_shared {
 	struct relay_plan plan;
@@ -48,6 +48,7 @@ struct wire {
 	size_t path_count;
 	struct held held[HELD_MAX];
 	uint64_t rng, move_ms;
+	uint64_t moved_at; /* the move_at that was done */
 };
 
 static _Noreturn void fail(const char *what)
@@ -108,6 +109,14 @@ static void pass(struct wire *w, size_t path, bool to_server, const uint8_t *dat
 	ssize_t n = to_server ? send(w->path[path].fd, data, len, 0)
 			      : sendto(w->front, data, len, 0, (struct sockaddr *)&ss, ss_len);
 	w->shared->counts.passed += n >= 0;
+	w->shared->counts.pieces += n >= PIECE_LEAST && !to_server;
+}
+
+/* From then on, what is on its way to the old port is lost, too. */
+static bool is_move_due(const struct wire *w)
+{
+	uint64_t at = w->shared->plan.move_at;
+	return at != w->moved_at && at != 0 && w->shared->counts.pieces >= at;
 }
 
 static void hold(struct wire *w, size_t path, bool to_server, const uint8_t *data, size_t len)
@@ -166,7 +175,7 @@ static void from_server(struct wire *w, size_t path)
 {
 	uint8_t data[DATAGRAM_MAX];
 	ssize_t n;
-	while ((n = recv(w->path[path].fd, data, sizeof data, 0)) >= 0)
+	while (!is_move_due(w) && (n = recv(w->path[path].fd, data, sizeof data, 0)) >= 0)
 		treat(w, path, false, data, (size_t)n);
 }
 
@@ -182,19 +191,27 @@ static void let_go(struct wire *w, uint64_t now_ms)
 }
 
 /* As when a NAT forgets: the same clients come from other ports. */
+static void move_all(struct wire *w)
+{
+	for (size_t i = 0; i < w->path_count; i++) {
+		int old = w->path[i].fd;
+		w->path[i].fd = open_path(w); /* before the close, or it is the same port */
+		close(old);
+	}
+	w->shared->counts.moves++;
+}
+
 static void move(struct wire *w, uint64_t now_ms)
 {
 	unsigned every_ms = w->shared->plan.move_every_ms;
+	if (is_move_due(w)) {
+		w->moved_at = w->shared->plan.move_at;
+		move_all(w);
+	}
 	if (every_ms == 0 || now_ms < w->move_ms)
 		return;
-	if (w->move_ms != 0) {
-		for (size_t i = 0; i < w->path_count; i++) {
-			int old = w->path[i].fd;
-			w->path[i].fd = open_path(w); /* before the close, or it is the same port */
-			close(old);
-		}
-		w->shared->counts.moves++;
-	}
+	if (w->move_ms != 0)
+		move_all(w);
 	w->move_ms = now_ms + every_ms;
 }
 

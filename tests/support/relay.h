@@ -26,11 +26,13 @@ struct relay_plan {
 	unsigned delay_pct;      /* held for up to delay_ms: what comes after overtakes */
 	unsigned delay_ms;
 	unsigned move_every_ms;  /* towards the server every client gets a new port; 0: never */
+	uint64_t move_at;        /* the same once, when relay_counts.pieces has come so far; 0: never */
 	bool cut;                /* nothing passes */
 };
 
 struct relay_counts {
 	uint64_t passed, lost, doubled, corrupted, delayed, moves;
+	uint64_t pieces; /* passed to clients, and so long that they are of a larger message */
 };
 
 struct relay_shared;

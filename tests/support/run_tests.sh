@@ -3,8 +3,11 @@
 # it. What each test program leaves behind is looked at by run_one.sh, what the
 # whole run leaves by end_test.
 
+. "$here/tests/support/run_fuzz.sh"
+
 passed=0
 failed=0
+fuzz_seconds=3      # of new inputs for each fuzz target
 test_tmp=
 ctest_pid=          # while it runs; also the id of its process group
 
@@ -66,6 +69,7 @@ test_pass() # COMPILER SANITIZERS-OR-EMPTY FILTER
 		return 0
 	fi
 	if [[ $(cd "$dir" && ctest -N "${select[@]}" | sed -n 's/^Total Tests: //p') == 0 ]]; then
+		[[ -z $(fuzz_matching "$3") ]] || return 0
 		say "run: no test has a name that matches \"$3\"; these there are:"
 		(cd "$dir" && ctest -N | sed -n 's/^ *Test *#[0-9]*: /  /p') >&2
 		exit 1
@@ -73,6 +77,37 @@ test_pass() # COMPILER SANITIZERS-OR-EMPTY FILTER
 	: >"$test_tmp/tally"
 	(cd "$dir" && TMPDIR=$test_tmp RESTANTE_TEST_TALLY=$test_tmp/tally \
 		exec setsid ctest -j 2 --output-on-failure --no-tests=error "${select[@]}") &
+	ctest_pid=$!
+	wait "$ctest_pid" || status=$?
+	ctest_pid=
+	count_tests "$test_tmp/tally" "$status"
+}
+
+# The fuzz targets whose test, fuzz/NAME, the filter matches.
+fuzz_matching() # FILTER
+{
+	local name
+	for name in $(fuzz_names); do
+		[[ ! fuzz/$name =~ $1 ]] || echo "$name"
+	done
+}
+
+# A short round of each: two at a time.
+fuzz_pass() # FILTER
+{
+	local name status=0
+	local -a names
+	mapfile -t names < <(fuzz_matching "$1")
+	((${#names[@]} > 0)) || return 0
+	say "== fuzz targets, $fuzz_seconds s each: building into ${fuzz_dir##*/}"
+	if ! fuzz_build_targets; then
+		failed=$((failed + 1))
+		return 0
+	fi
+	: >"$test_tmp/tally"
+	printf '%s\n' "${names[@]}" | TMPDIR=$test_tmp RESTANTE_TEST_TALLY=$test_tmp/tally \
+		setsid xargs -P 2 -I NAME "$here/tests/support/fuzz_short.sh" "$fuzz_dir/fuzz/fuzz_NAME" \
+		"$fuzz_source/corpus/NAME" "$fuzz_dir/findings" "$fuzz_seconds" &
 	ctest_pid=$!
 	wait "$ctest_pid" || status=$?
 	ctest_pid=
@@ -95,14 +130,17 @@ run_tests()
 	[[ $compiler =~ ^(gcc|clang|)$ ]] || { say "run: --compiler is gcc or clang"; exit 2; }
 	forget_settings
 	catch_signals
-	install_missing "${build_packages[@]}" "${stack_packages[@]}" "${test_packages[@]}"
+	install_missing "${build_packages[@]}" "${stack_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}"
 	test_tmp=$(mktemp -d "${TMPDIR:-/tmp}/rs-run-XXXXXX")
 	chmod 711 "$test_tmp"
 	trap end_test EXIT
-	if [[ -n $compiler ]]; then
+	if [[ $filter == fuzz* && -n $(fuzz_matching "$filter") ]]; then
+		fuzz_pass "$filter"
+	elif [[ -n $compiler ]]; then
 		test_pass "$compiler" "$sanitize" "$filter"
 	else
 		test_pass gcc address,undefined "$filter"
 		[[ -n $sanitize ]] || test_pass clang '' "$filter"
+		fuzz_pass "$filter"
 	fi
 }

@@ -98,6 +98,8 @@ static void launch(struct stack_daemon *d)
 		put_key(&a, d, key);
 		put(&a, "--heartbeat-s=%u", o->heartbeat_s);
 		put(&a, "--lease-s=%u", o->lease_s);
+		for (const char *const *flag = o->mb_flags; flag && *flag; flag++)
+			put(&a, "%s", *flag);
 	}
 	daemon_process_start(&d->process, a.argv, NULL);
 }

@@ -33,6 +33,7 @@ struct stack_options {
 	unsigned heartbeat_s;   /* 0: 1 */
 	unsigned lease_s;       /* 0: 10 */
 	const char *run_as;     /* NULL: who runs the test */
+	const char *const *mb_flags; /* more flags for the brokers, NULL-terminated; may be NULL */
 };
 
 struct stack_daemon {

@@ -244,6 +244,11 @@ static const struct {
 	 "--id \"\": is empty; write 1 to 64 bytes of printable UTF-8 without spaces or braces"},
 	{"--id", "x\033[1m",
 	 "--id x?[1m: contains a control character; write 1 to 64 bytes of printable UTF-8 without spaces or braces"},
+	{"--lbs", "127.0.0.1:1,\033[31mred",
+	 "--lbs 127.0.0.1:1,?[31mred: \"?[31mred\" is not an address; write ip:port,ip:port, for example "
+	 "127.0.0.1:7300,127.0.0.1:7310"},
+	{"--lb-keys", "\n",
+	 "--lb-keys ?: \"?\" is not a key; write 64 hexadecimal digits, several keys with commas between"},
 	{"--plaintext", "true", "--plaintext true: must be yes or no"},
 	{"--key-file", NULL, "--key-file: needs a value (key)"},
 };

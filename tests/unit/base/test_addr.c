@@ -105,3 +105,30 @@ Test(addr, other_families_are_refused)
 	struct addr a;
 	cr_expect_eq(addr_from_sockaddr(&ss, &a), RS_EINVAL);
 }
+
+/* IPv4 by the whole address, IPv6 by its /64; the port never. */
+Test(addr, source)
+{
+	static const struct { const char *a, *b; bool same; } cases[] = {
+		{"192.0.2.7:5", "192.0.2.7:5", true},
+		{"192.0.2.7:5", "192.0.2.7:65535", true},
+		{"192.0.2.7:5", "192.0.2.8:5", false},
+		{"192.0.2.7:5", "193.0.2.7:5", false},
+		{"[::ffff:192.0.2.7]:5", "192.0.2.7:6", true},
+		{"[2001:db8:0:1::1]:5", "[2001:db8:0:1:ffff:ffff:ffff:ffff]:6", true},
+		{"[2001:db8:0:1::1]:5", "[2001:db8:0:0::1]:5", false},
+		{"[2001:db8:0:1::1]:5", "[2001:db9:0:1::1]:5", false},
+		{"[::]:5", "192.0.2.7:5", false},
+		{"[::fffe:192.0.2.7]:5", "[::fffe:192.0.2.8]:5", true},
+		{"[::fffe:192.0.2.7]:5", "192.0.2.7:5", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint8_t a[ADDR_SOURCE], b[ADDR_SOURCE];
+		struct addr of_a = parsed(cases[i].a), of_b = parsed(cases[i].b);
+		memset(a, 0xaa, sizeof a);
+		memset(b, 0x55, sizeof b);
+		addr_source(&of_a, a);
+		addr_source(&of_b, b);
+		cr_expect_eq(memcmp(a, b, sizeof a) == 0, cases[i].same, "%s, %s", cases[i].a, cases[i].b);
+	}
+}

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 static size_t encode(uint32_t c, uint8_t out[4])
 {
@@ -45,4 +46,18 @@ Test(utf8, what_is_above_the_first_plane_is_never_a_control)
 {
 	for (uint32_t c = 0x10000; c <= 0x10ffff; c++)
 		cr_assert_not(utf8_is_control(c) || utf8_is_space(c));
+}
+
+/* Found by fuzz/cli_answer: a long reason of a DC, cut in the middle of a character. */
+Test(utf8, text_cut_anywhere_is_mended)
+{
+	static const char whole[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x93\xac.";
+	static const size_t ends[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11};
+	for (size_t len = 0; len < sizeof whole; len++) {
+		char text[sizeof whole];
+		memcpy(text, whole, len);
+		text[len] = '\0';
+		utf8_mend_end(text);
+		cr_assert_eq(strlen(text), ends[len], "cut to %zu", len);
+	}
 }

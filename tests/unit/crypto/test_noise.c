@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "crypto/random.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>

@@ -3,6 +3,7 @@
 #include "crypto/x25519.h"
 
 #include "base/bytes.h"
+#include "crypto/random.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

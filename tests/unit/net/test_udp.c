@@ -237,6 +237,64 @@ Test(udp, datagrams_that_come_one_by_one_are_gathered_and_none_is_lost)
 	ev_loop_destroy(loop);
 }
 
+/* Read to its end, or left with more in it since the rest of the loop has its turn. */
+Test(udp, says_whether_it_could_read_all)
+{
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {0};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	udp_send(a.udp, &to, "x", 1);
+	cr_assert(net_run_until(loop, got_one, &b, DEADLINE_MS));
+	cr_expect_eq(udp_stats(b.udp)->rx_emptied, 1);
+	cr_expect_eq(udp_stats(b.udp)->rx_cut, 0);
+	for (unsigned i = 0; i < 3 * MANY; i++)
+		udp_send(a.udp, &to, "x", 1);
+	udp_flush(a.udp);
+	ev_run(loop, EVRUN_ONCE);
+	cr_expect_lt(b.got, 1 + 3 * MANY, "not all in one turn");
+	cr_expect_eq(udp_stats(b.udp)->rx_cut, 1);
+	cr_expect_eq(udp_stats(b.udp)->rx_emptied, 1);
+	b.wanted = 1 + 3 * MANY;
+	cr_assert(net_run_until(loop, got_what_was_sent, &b, DEADLINE_MS), "%u", b.got);
+	cr_expect_eq(udp_stats(b.udp)->rx_emptied, 2);
+	cr_expect_eq(udp_stats(b.udp)->rx_cut, 2);
+	cr_expect_eq(udp_stats(b.udp)->rx_lost, 0);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+static bool got_the_rest(void *ctx)
+{
+	struct end *e = ctx;
+	return e->got + udp_stats(e->udp)->rx_lost == e->wanted;
+}
+
+/* What found the buffer full: each is counted, and nothing else. */
+Test(udp, counts_what_the_kernel_dropped)
+{
+	enum { FLOOD = 40000 };
+	static const uint8_t data[512];
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	struct end a = {0}, b = {.wanted = FLOOD};
+	open_end(&a, loop, "127.0.0.1:0");
+	struct addr to = open_end(&b, loop, "127.0.0.1:0");
+	cr_expect_eq(udp_stats(b.udp)->rx_lost, 0);
+	for (unsigned i = 0; i < FLOOD; i++)
+		udp_send(a.udp, &to, data, sizeof data);
+	udp_flush(a.udp);
+	cr_assert_eq(udp_stats(a.udp)->tx_packets, FLOOD);
+	uint64_t lost = udp_stats(b.udp)->rx_lost;
+	cr_expect_gt(lost, 0);
+	cr_assert(net_run_until(loop, got_the_rest, &b, DEADLINE_MS), "%u came", b.got);
+	cr_expect_eq(udp_stats(b.udp)->rx_lost, lost, "it stands when there is room again");
+	cr_expect_eq(udp_stats(a.udp)->rx_lost, 0);
+	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
 Test(udp, may_be_closed_from_inside_its_callback)
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);

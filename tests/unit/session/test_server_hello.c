@@ -4,6 +4,7 @@
 #include "support/engine_pair.h"
 
 #include "base/bytes.h"
+#include "crypto/random.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

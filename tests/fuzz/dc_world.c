@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dc_world.h"
+
+#include "base/bytes.h"
+#include "crypto/hash.h"
+#include "dc/apps.h"
+#include "dc/answer.h"
+#include "dc/brokers.h"
+#include "dc/counts.h"
+#include "dc/durability.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+void dc_world_open(struct dc_world *w)
+{
+	struct rds_config redis = {.max_in_flight = 4096};
+	fake_redis_reset();
+	fake_stream_reset();
+	fake_loop_reset();
+	memset(w, 0, sizeof *w);
+	w->config = (struct dc_config){.queue_max_messages = 1000, .ttl_default_s = 86400, .max_connections = 10,
+				       .redis_connections = 1, .durability = "fsync"};
+	memcpy(w->config.common.id, "dc1", 4);
+	w->dc.loop = fake_loop;
+	w->dc.config = &w->config;
+	w->dc.boot = 3;
+	int err = budget_init(&w->dc.wrong_keys, 16, 2, 2, 1);
+	if (!err)
+		err = answers_new(&w->dc.answers);
+	if (!err)
+		err = durability_new(&w->dc.durability, &w->dc);
+	if (!err)
+		err = pool_new(&w->dc.redis, w->dc.loop, &redis, 1, NULL, NULL);
+	if (!err)
+		err = apps_new(&w->dc.apps, &w->dc);
+	if (!err)
+		err = brokers_new(&w->dc.brokers, &w->dc);
+	if (!err)
+		err = brokers_watch(w->dc.brokers);
+	fuzz_check(err == RS_OK, "no DC");
+}
+
+void dc_world_close(struct dc_world *w)
+{
+	apps_stop(w->dc.apps);
+	brokers_stop(w->dc.brokers);
+	registry_free(w->dc.registry);
+	apps_free(w->dc.apps);
+	brokers_free(w->dc.brokers);
+	pool_free(w->dc.redis);
+	durability_free(w->dc.durability);
+	answers_free(w->dc.answers);
+	budget_deinit(&w->dc.wrong_keys);
+	fuzz_check(fake_redis_open() == 0 && fake_redis_waiting() == 0, "Redis is still asked");
+	fuzz_check(fake_loop_timers() == 0, "%zu timers still run", fake_loop_timers());
+	fake_stream_reset();
+}
+
+void dc_world_answer(void)
+{
+	static const char *const stored[] = {
+		"*2\r\n$6\r\nstored\r\n:1\r\n",
+		"*7\r\n$6\r\nstored\r\n:2\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n",
+		"*2\r\n$9\r\nduplicate\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n",
+		"*2\r\n$4\r\nfull\r\n:1000\r\n",
+	};
+	static const char *const fields[] = {
+		"*4\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n",
+		"*4\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n",
+	};
+	char hash[2 * SHA256_BYTES + 1], key[sizeof hash + 8];
+	sha256_hex(DC_KEY, strlen(DC_KEY), hash);
+	snprintf(key, sizeof key, "$64\r\n%s\r\n", hash);
+	while (fake_redis_waiting() > 0) {
+		const char *command = fake_redis_command();
+		unsigned user = (unsigned char)fake_redis_key()[4]; /* rs:{alice}:queue */
+		if (strcmp(command, "HGET") == 0)
+			fake_redis_say(key);
+		else if (strcmp(command, "message_store") == 0)
+			fake_redis_say(stored[user % 4]);
+		else if (strcmp(command, "HMGET") == 0)
+			fake_redis_say(fields[user % 2]);
+		else
+			fake_redis_say(":1\r\n");
+	}
+}
+
+void dc_world_auth(struct stream *s)
+{
+	static const char auth[] = "AUTH 1\r\napp chat\r\nkey " DC_KEY "\r\n\r\n";
+	fake_stream_feed(s, auth, sizeof auth - 1);
+	dc_world_answer();
+	fake_stream_feed(s, "", 0); /* the next turn */
+	fuzz_check(dc_world_check_answers() == 1, "AUTH was not answered");
+	fake_stream_forget_output(DC_APPS);
+}
+
+static uint8_t message[256 * 1024];
+
+void dc_world_say(struct dc_world *w, const struct link_message *m)
+{
+	int len = link_encode(m, message + 4, sizeof message - 4);
+	fuzz_check(len > 0, "a message that cannot be encoded");
+	be_put(message, (uint64_t)len, 4);
+	fake_stream_feed(w->broker, message, (size_t)len + 4);
+}
+
+void dc_world_link(struct dc_world *w)
+{
+	struct link_message m = {.type = LINK_HELLO, .hello = {5, {"mb1", 3}}};
+	struct addr from = fuzz_addr(2);
+	w->broker = fake_stream_accepted(DC_BROKERS, &from);
+	dc_world_say(w, &m);
+}
+
+static void check_messages(void)
+{
+	const struct buf *out = fake_stream_output(DC_BROKERS);
+	for (size_t at = 0, len; at < buf_len(out); at += 4 + len) {
+		struct link_message m;
+		fuzz_check(at + 4 <= buf_len(out), "a message without its length");
+		len = (size_t)be_get(buf_head(out) + at, 4);
+		fuzz_check(at + 4 + len <= buf_len(out) && link_decode(buf_head(out) + at + 4, len, &m) == RS_OK,
+			   "a malformed message goes to a broker");
+	}
+}
+
+static const char *take_line(const char **at, const char *end, size_t *len)
+{
+	const char *line = *at;
+	const char *lf = memchr(line, '\n', (size_t)(end - line));
+	fuzz_check(lf && lf > line && lf[-1] == '\r', "an answer without its end");
+	*len = (size_t)(lf - line) - 1;
+	*at = lf + 1;
+	return line;
+}
+
+static void check_first(const char *line, size_t len)
+{
+	fuzz_check((len == 6 && memcmp(line, "OK 200", 6) == 0) ||
+			   (len == 7 && memcmp(line, "ERR ", 4) == 0 && isdigit((unsigned char)line[4])),
+		   "an answer begins with \"%.*s\"", (int)len, line);
+}
+
+static void check_field(const char *line, size_t len)
+{
+	size_t name = 0;
+	while (name < len && line[name] >= 'a' && line[name] <= 'z')
+		name++;
+	fuzz_check(name > 0 && name < len && line[name] == ' ', "an answer has the line \"%.*s\"", (int)len, line);
+	fuzz_check(!memchr(line, '\r', len), "a CR in an answer");
+	fuzz_check_printable(line, len);
+}
+
+unsigned dc_world_check_answers(void)
+{
+	const struct buf *out = fake_stream_output(DC_APPS);
+	const char *at = (const char *)buf_head(out);
+	const char *end = at ? at + buf_len(out) : NULL;
+	unsigned count = 0;
+	check_messages();
+	for (; at && at < end; count++) {
+		size_t len;
+		const char *line = take_line(&at, end, &len);
+		check_first(line, len);
+		for (line = take_line(&at, end, &len); len > 0; line = take_line(&at, end, &len))
+			check_field(line, len);
+	}
+	return count;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A balancer: datagrams, true ASKs of any payload, with and without cookie, LOADs of
+ * brokers and listings of the registry. One answer for one ASK, not longer, and
+ * it names only brokers that are there. */
+#include "engine.h"
+
+#include "lb/choose.h"
+#include "session/balancer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 64, ADDRESSES = 4 };
+
+struct world {
+	struct balancer balancer;
+	struct table table;
+	struct addr from;
+	size_t allowed;
+	struct noise noise;
+	bool asked;
+	uint8_t cookie[COOKIE_LEN];
+};
+
+void fuzz_start(void) { engine_start(); }
+
+static void take_answer(struct world *w, const uint8_t *data, size_t len)
+{
+	uint8_t payload[PACKET_MAX];
+	struct answer_payload a;
+	fuzz_check(w->asked, "an answer that nobody asked for");
+	len = engine_read_answer(&w->noise, data, len, payload);
+	fuzz_check(answer_payload_read(payload, len, &a) == RS_OK, "a malformed answer");
+	fuzz_check((a.status == 0) == (a.count > 0) && (a.count > 0 || a.retry_ms > 0), "an answer without sense");
+	w->asked = false;
+}
+
+static void sends(void *ctx, const struct addr *to, const uint8_t *data, size_t len)
+{
+	struct world *w = ctx;
+	fuzz_check(packet_length_ok(data, len), "a malformed packet is sent");
+	fuzz_check(addr_equal(to, &w->from), "an answer goes to somebody else");
+	fuzz_check(len <= w->allowed, "%zu bytes are answered where %zu may be", len, w->allowed);
+	w->allowed -= len;
+	if (data[0] == PACKET_COOKIE)
+		memcpy(w->cookie, data + HELLO_HEADER, COOKIE_LEN);
+	else
+		take_answer(w, data, len);
+}
+
+static void choose(void *ctx, const struct addr *from, const struct ask_payload *ask,
+		   struct answer_payload *out)
+{
+	struct world *w = ctx;
+	fuzz_check(addr_equal(from, &w->from), "another asked");
+	fuzz_check(ask->avoid_count <= ASK_AVOID_MAX, "avoids %u", ask->avoid_count);
+	choose_brokers(&w->table, ask, fuzz_now_ms, out);
+}
+
+static void receive(struct world *w, unsigned who, const uint8_t *data, size_t len)
+{
+	uint8_t *exact = fuzz_copy(data, len);
+	w->from = fuzz_addr(who % ADDRESSES);
+	w->allowed = len;
+	balancer_recv(&w->balancer, fuzz_now_ms, &w->from, exact, len);
+	w->allowed = 0;
+	free(exact);
+}
+
+static void receive_ask(struct world *w, struct fuzz *in)
+{
+	uint8_t packet[PACKET_MAX];
+	unsigned who = fuzz_byte(in), how = fuzz_byte(in);
+	size_t len = engine_write_hello(&w->noise, PACKET_ASK, how >> 2, how & 1 ? w->cookie : NULL,
+					fuzz_piece(in, ASK_PAYLOAD), packet);
+	w->asked = true;
+	receive(w, who, packet, len);
+	w->asked = false;
+}
+
+static void take_load(struct world *w, struct fuzz *in)
+{
+	char id[2] = {(char)('a' + fuzz_byte(in) % 8), '\0'};
+	uint64_t boot = fuzz_byte(in) % 3;
+	struct piece p = fuzz_piece(in, 256);
+	struct link_message m;
+	if (p.len == 0)
+		table_on_link_lost(&w->table, id, boot, fuzz_now_ms);
+	else if (link_decode(p.data, p.len, &m) == RS_OK && m.type == LINK_LOAD)
+		table_on_load(&w->table, id, boot, &m.load, fuzz_now_ms);
+}
+
+static void take_listing(struct world *w, struct fuzz *in)
+{
+	struct member list[4];
+	size_t count = fuzz_byte(in) % 5;
+	memset(list, 0, sizeof list);
+	for (size_t i = 0; i < count; i++) {
+		list[i].id[0] = (char)('a' + fuzz_byte(in) % 12);
+		list[i].boot = fuzz_byte(in) % 3;
+		list[i].beat_ms = fuzz_wall_ms() - fuzz_number(in, 2);
+		list[i].alive = fuzz_byte(in) & 1;
+		list[i].address = fuzz_addr(fuzz_byte(in));
+		list[i].sessions = (uint32_t)fuzz_number(in, 1);
+		list[i].capacity = (uint32_t)fuzz_number(in, 1) << (i * 8);
+	}
+	table_on_members(&w->table, list, count, fuzz_wall_ms(), fuzz_now_ms);
+}
+
+static void step(struct world *w, struct fuzz *in)
+{
+	uint8_t packet[PACKET_MAX + 64];
+	uint8_t op = fuzz_byte(in);
+	switch (op % 6) {
+	case 0: {
+		unsigned who = fuzz_byte(in);
+		struct piece p = fuzz_piece(in, PACKET_MAX + 64);
+		if (op & 0x80)
+			receive(w, who, packet, engine_shape(p, 0, who, packet));
+		else
+			receive(w, who, p.data, p.len);
+		break;
+	}
+	case 1:
+	case 2: receive_ask(w, in); break;
+	case 3: take_load(w, in); break;
+	case 4: take_listing(w, in); break;
+	case 5: fuzz_now_ms += fuzz_number(in, 2); break;
+	}
+}
+
+void fuzz_one(struct fuzz *in)
+{
+	static const struct balancer_handler handler = {sends, choose};
+	struct world *w = calloc(1, sizeof *w);
+	unsigned how = fuzz_byte(in);
+	struct balancer_config config = {.key = engine_key};
+	config.gate.random = fuzz_random;
+	config.gate.free_per_s = how & 1 ? 1 : 0;
+	config.gate.most_per_s = how & 2 ? 2 : 0;
+	config.gate.address_per_s = how & 4 ? 1 : 0;
+	fuzz_check(w && balancer_init(&w->balancer, &config, &handler, w, fuzz_now_ms) == RS_OK, "no balancer");
+	for (unsigned i = 0; i < STEPS && fuzz_left(in) > 0; i++)
+		step(w, in);
+	fuzz_check(w->table.count <= TABLE_MAX, "%zu brokers", w->table.count);
+	table_alive_count(&w->table, fuzz_now_ms);
+	balancer_deinit(&w->balancer);
+	free(w);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that a program reads at its start: keys, secrets, the ids that a client has
+ * shown. The first byte says which. */
+#include "fuzz.h"
+
+#include "app/keyfile.h"
+#include "base/bytes.h"
+#include "cli/settings.h"
+#include "client/seen_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char path[256]; /* seen_file.c wants a name on a disk */
+
+static void remove_file(void) { unlink(path); }
+
+void fuzz_start(void)
+{
+	const char *dir = getenv("TMPDIR");
+	snprintf(path, sizeof path, "%s/rs-fuzz-%d", dir ? dir : "/tmp", (int)getpid());
+	atexit(remove_file);
+}
+
+static void try_key(struct piece p)
+{
+	struct keypair key, same;
+	char fault[300] = "", hex[65];
+	int err = keyfile_load_or_create(fuzz_file(p.data, p.len), &key, fault, sizeof fault);
+	if (err) {
+		fuzz_check(fault[0], "no word of what is wrong");
+		return;
+	}
+	hex_encode(key.priv, sizeof key.priv, hex);
+	fuzz_check(p.len >= 64 && strncasecmp(hex, (const char *)p.data, 64) == 0, "another key was read");
+	fuzz_check(x25519_from_private(key.priv, &same) == RS_OK && memcmp(&key, &same, sizeof key) == 0,
+		   "a public key that does not belong to it");
+}
+
+static void try_secret(struct piece p)
+{
+	char out[SECRET_MAX + 1], fault[300] = "";
+	size_t len = 0;
+	if (keyfile_read_secret(fuzz_file(p.data, p.len), out, sizeof out, &len, fault, sizeof fault)) {
+		fuzz_check(fault[0], "no word of what is wrong");
+		return;
+	}
+	fuzz_check(len > 0 && len <= SECRET_MAX && strlen(out) == len && memcmp(out, p.data, len) == 0,
+		   "another secret was read");
+	fuzz_check(!memchr(out, '\n', len), "a secret of several lines");
+}
+
+static void try_balancer_key(struct piece p)
+{
+	struct settings s;
+	char keys[200], fault[300] = "";
+	memset(&s, 0, sizeof s);
+	snprintf(s.balancer_key_file, sizeof s.balancer_key_file, "%s", fuzz_file(p.data, p.len));
+	if (settings_balancer_keys(&s, keys, sizeof keys, fault, sizeof fault))
+		fuzz_check(fault[0], "no word of what is wrong");
+	else
+		fuzz_check(strlen(keys) == 64 && strncasecmp(keys, (const char *)p.data, 64) == 0, "another key was read");
+}
+
+struct ids {
+	size_t count;
+	struct ulid last;
+};
+
+static void each(void *ctx, const struct ulid *id)
+{
+	struct ids *ids = ctx;
+	ids->count++;
+	ids->last = *id;
+}
+
+static struct seen_file *open_seen(struct ids *ids)
+{
+	struct seen_file *f = NULL;
+	char error[400] = "";
+	*ids = (struct ids){.count = 0};
+	int err = seen_file_open(&f, path, each, ids, error, sizeof error);
+	fuzz_check(!err || error[0], "no word of what is wrong");
+	fuzz_check(ids->count <= SEEN_MAX, "%zu ids", ids->count);
+	return f;
+}
+
+static void try_seen(struct piece p)
+{
+	static const struct ulid id = {{1, 2, 3, 4}};
+	struct ids before, after;
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fuzz_check(fd >= 0 && write(fd, p.data, p.len) == (ssize_t)p.len, "no file");
+	close(fd);
+	struct seen_file *f = open_seen(&before);
+	if (!f)
+		return;
+	fuzz_check(seen_file_add(f, &id) == RS_OK, "not added");
+	seen_file_close(f);
+	f = open_seen(&after);
+	fuzz_check(f && ulid_equal(&after.last, &id), "what was added is not there");
+	fuzz_check(after.count == before.count + 1 || before.count == SEEN_MAX, "%zu ids, then %zu", before.count,
+		   after.count);
+	seen_file_close(f);
+}
+
+void fuzz_one(struct fuzz *in)
+{
+	static void (*const tries[])(struct piece) = {try_key, try_secret, try_balancer_key, try_seen};
+	unsigned which = fuzz_byte(in) % 4;
+	tries[which](fuzz_rest(in));
+}
