@@ -21,7 +21,7 @@ struct lb_config {
 	struct daemon_config common;
 	struct addr listen_clients, advertise_clients, listen_brokers, advertise_brokers;
 	char key_file[CONFIG_TEXT_MAX];
-	int64_t asks_per_address, redis_timeout_ms;
+	int64_t asks_per_s, asks_per_address, redis_timeout_ms;
 };
 
 #define T struct lb_config
@@ -32,6 +32,7 @@ static const struct setting settings[] = {
 	SETTING(T, listen_brokers, SETTING_ADDR, "127.0.0.1:7301", "links of brokers (TCP)"),
 	SETTING(T, advertise_brokers, SETTING_ADDR, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
 	SETTING(T, key_file, SETTING_PATH, "lb.key", "X25519 key that clients pin, made at first start; FILE.pub gets the public part"),
+	SETTING_RANGE(T, asks_per_s, "5000", 1, 1000000, "asks a second; more are dropped"),
 	SETTING_RANGE(T, asks_per_address, "100", 0, 1000000, "asks a second of one address under load, ten seconds' worth at once; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 };
@@ -124,7 +125,8 @@ static int open_clients(struct lb *lb, char *fault, size_t cap)
 	static const struct udp_handler udp = {.on_datagram = on_datagram};
 	static const struct balancer_handler handler = {balancer_sends, on_choose};
 	struct balancer_config c = {.key = lb->key, .gate = {
-		.random = random_bytes, .address_per_s = (uint32_t)lb->config->asks_per_address}};
+		.random = random_bytes, .most_per_s = (uint32_t)lb->config->asks_per_s,
+		.address_per_s = (uint32_t)lb->config->asks_per_address}};
 	int err = balancer_init(&lb->balancer, &c, &handler, lb, clock_mono_ms());
 	explicit_bzero(&c, sizeof c);
 	if (err)

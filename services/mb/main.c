@@ -25,6 +25,7 @@ static const struct setting settings[] = {
 	SETTING_RANGE(T, heartbeat_s, "30", 1, 3600, "heartbeat interval of clients, seconds"),
 	SETTING_RANGE(T, lease_s, "300", 4, 86400, "presence lease, seconds; renewed at half of it"),
 	SETTING_RANGE(T, capacity, "1000000", 1, 4000000, "sessions this broker takes"),
+	SETTING_RANGE(T, handshakes_per_s, "5000", 1, 1000000, "handshakes a second; more are dropped, so that sessions keep their share"),
 	SETTING_RANGE(T, handshakes_per_address, "100", 0, 1000000, "handshakes a second of one address under load, ten seconds' worth at once; 0: no limit"),
 	SETTING_RANGE(T, logins_max, "512", 1, 65536, "logins that may be under way at a time"),
 	SETTING_RANGE(T, wrong_logins_per_address, "100", 0, 1000000, "wrong logins a minute of one address; 0: no limit, nor per user"),
@@ -222,7 +223,8 @@ static int open_engine(struct mb *m)
 		.key = m->key, .boot = m->boot, .heartbeat_s = (uint16_t)m->config->heartbeat_s,
 		.sessions_max = (uint32_t)m->config->capacity + SERVER_HALF_OPEN_MAX,
 		.cookie_above = SERVER_HALF_OPEN_MAX / 4, 
-		.gate = {.random = random_bytes, .address_per_s = (uint32_t)m->config->handshakes_per_address},
+		.gate = {.random = random_bytes, .most_per_s = (uint32_t)m->config->handshakes_per_s,
+			 .address_per_s = (uint32_t)m->config->handshakes_per_address},
 	};
 	int err = server_new(&m->server, &c, &handler, m, clock_mono_ms());
 	explicit_bzero(&c, sizeof c);

@@ -22,7 +22,7 @@ struct mb_config {
 	struct addr listen_clients, advertise_clients;
 	char key_file[CONFIG_TEXT_MAX];
 	char zone[CONFIG_TEXT_MAX];
-	int64_t heartbeat_s, lease_s, capacity, handshakes_per_address, logins_max;
+	int64_t heartbeat_s, lease_s, capacity, handshakes_per_s, handshakes_per_address, logins_max;
 	int64_t wrong_logins_per_address, wrong_logins_per_user;
 	int64_t redis_timeout_ms, redis_max_in_flight;
 };

@@ -54,12 +54,6 @@ void world_fault(struct world *w, enum world_fault f)
 	world_trace(w, "FAULT: %s", world_fault_text(f));
 }
 
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15u;
-	return h ^ h >> 29;
-}
-
 /* The entry of this key, made if there is none; NULL: full (the rest goes unchecked). */
 static struct slot *slot_of(uint64_t key)
 {
@@ -77,9 +71,9 @@ static struct slot *slot_of(uint64_t key)
 
 static uint64_t addr_key(uint64_t kind, const struct addr *a)
 {
-	uint64_t h = mix(kind, be_get(a->ip, 8));
-	h = mix(h, be_get(a->ip + 8, 8));
-	return mix(h, be_get(a->port, 2));
+	uint64_t h = bytes_mix(kind, be_get(a->ip, 8));
+	h = bytes_mix(h, be_get(a->ip + 8, 8));
+	return bytes_mix(h, be_get(a->port, 2));
 }
 
 /* ---- numbers and ephemeral keys ---- */
@@ -88,14 +82,14 @@ static uint64_t hash_of(const uint8_t *data, size_t len)
 {
 	uint64_t h = len;
 	for (; len >= 8; data += 8, len -= 8)
-		h = mix(h, be_get(data, 8));
-	return len ? mix(h, be_get(data, len)) : h;
+		h = bytes_mix(h, be_get(data, 8));
+	return len ? bytes_mix(h, be_get(data, len)) : h;
 }
 
 void world_check_hello(struct world *w, const uint8_t *data, size_t len, size_t e_at)
 {
 	uint64_t h = hash_of(data, len);
-	struct slot *s = slot_of(mix(3, be_get(data + e_at, 8)));
+	struct slot *s = slot_of(bytes_mix(3, be_get(data + e_at, 8)));
 	if (!s)
 		return;
 	if (s->a && s->a != h)
@@ -134,7 +128,7 @@ void world_check_server_sends(struct broker *b, const struct addr *to, const uin
 	if (data[0] > PACKET_HEARTBEAT_MOVED || data[0] == PACKET_RESET)
 		return;
 	struct packet_header h = packet_read_header(data);
-	struct slot *s = slot_of(mix(mix(4 + b->index, b->config.boot), h.conn));
+	struct slot *s = slot_of(bytes_mix(bytes_mix(bytes_mix(4, b->index), b->config.boot), h.conn));
 	if (!s)
 		return;
 	if (h.type != PACKET_DATA) {
@@ -150,7 +144,7 @@ void world_check_server_sends(struct broker *b, const struct addr *to, const uin
 
 static struct slot *node_address(unsigned node, uint64_t boot, const struct addr *at)
 {
-	return slot_of(addr_key(mix(16 + node, boot), at));
+	return slot_of(addr_key(bytes_mix(bytes_mix(16, node), boot), at));
 }
 
 void world_check_request(struct world *w, unsigned node, uint64_t boot, const struct addr *from, size_t len)
