@@ -10,6 +10,7 @@ struct piece {
 	uint64_t sent_ms;
 	uint32_t number; /* of the packet that last carried it */
 	uint8_t state;   /* enum piece_state */
+	bool was_sent;
 };
 
 struct outmsg {
@@ -139,6 +140,7 @@ static bool put_piece(struct outbox *o, struct outmsg *m, unsigned i, struct wri
 	frame_write(w, &f);
 	m->piece[i].number = number;
 	m->piece[i].sent_ms = o->sent_ms = now_ms;
+	m->piece[i].was_sent = true;
 	set_state(o, m, i, PIECE_IN_FLIGHT);
 	return true;
 }
@@ -183,7 +185,7 @@ static void grow(struct outbox *o, uint32_t acked)
 static void ack_piece(struct outbox *o, struct outmsg *m, unsigned i, uint32_t seen, uint64_t now_ms)
 {
 	struct piece *p = &m->piece[i];
-	if (p->state == PIECE_ACKED)
+	if (p->state == PIECE_ACKED || !p->was_sent) /* nobody has what was not sent */
 		return;
 	if (p->state == PIECE_IN_FLIGHT && p->number == seen)
 		rtt_sample(&o->rtt, (uint32_t)(now_ms - p->sent_ms));
@@ -201,11 +203,19 @@ void outbox_on_fragment_ack(struct outbox *o, const struct frame_fragment_ack *f
 			ack_piece(o, m, i, f->seen, now_ms);
 }
 
+static bool was_sent(const struct outmsg *m)
+{
+	for (unsigned i = 0; i < m->pieces; i++)
+		if (!m->piece[i].was_sent)
+			return false;
+	return true;
+}
+
 int outbox_on_message_ack(struct outbox *o, uint32_t ref, uint32_t seen, uint64_t now_ms,
 			  struct outbox_done *done)
 {
 	struct outmsg *m = find_ref(o, ref);
-	if (!m)
+	if (!m || !was_sent(m))
 		return RS_ENOENT;
 	for (unsigned i = 0; i < m->pieces; i++)
 		ack_piece(o, m, i, seen, now_ms);
@@ -274,8 +284,10 @@ void outbox_on_life(struct outbox *o)
 
 void outbox_pace(struct outbox *o, uint64_t now_ms)
 {
-	uint64_t most_us = 1000ull * rtt_smoothed_ms(&o->rtt);
-	uint64_t share_us = most_us * OUTBOX_BURST * PACKET_MAX * 4 / 5 / o->cwnd;
+	uint64_t round_us = 1000ull * rtt_smoothed_ms(&o->rtt), most_us = 1000ull * OUTBOX_PAUSE_MAX_MS;
+	uint64_t share_us = round_us * OUTBOX_BURST * PACKET_MAX * 4 / 5 / o->cwnd;
+	if (most_us > round_us)
+		most_us = round_us;
 	uint64_t us = (share_us < most_us ? share_us : most_us) + o->pace_rest_us;
 	o->pace_ms = now_ms + (us >= 1000 ? us / 1000 : 1);
 	o->pace_rest_us = us >= 1000 ? (uint16_t)(us % 1000) : 0;

@@ -22,6 +22,7 @@
 #define OUTBOX_CWND_MIN (4 * 512u)
 #define OUTBOX_CWND_MAX (256 * 1024u)
 #define OUTBOX_BURST 16               /* packets at once; the next after a part of the round trip */
+#define OUTBOX_PAUSE_MAX_MS 50        /* below RTO_MIN_MS, whatever round trip a client pretends */
 #define OUTBOX_GIVE_UP 8              /* timeouts in a row, then silence till a sign of life */
 
 struct outmsg; /* one message; opaque */
@@ -65,7 +66,7 @@ bool outbox_holds(const struct outbox *o, const struct ulid *id);
 bool outbox_fill(struct outbox *o, struct writer *w, uint32_t number, uint64_t now_ms,
 		 uint64_t wall_ms);
 void outbox_on_fragment_ack(struct outbox *o, const struct frame_fragment_ack *f, uint64_t now_ms);
-/* Takes the message out. RS_ENOENT: not here (an old acknowledgement). */
+/* Takes the message out. RS_ENOENT: not here (an old acknowledgement), or not yet sent. */
 RS_MUST_CHECK int outbox_on_message_ack(struct outbox *o, uint32_t ref, uint32_t seen, uint64_t now_ms,
 					struct outbox_done *done);
 /* After all acknowledgements of a packet: finds losses. next: number of the next packet. */

@@ -12,6 +12,8 @@ struct talk {
 	struct dc_world dc;
 	struct stream *app;
 	unsigned turns;
+	unsigned asked;  /* requests of the App */
+	bool wrong_key;  /* then one of them may be the last, and the end be told as well */
 };
 
 static void fetch_or_ack(struct talk *t, bool fetch)
@@ -37,6 +39,8 @@ static void request(struct talk *t, unsigned which)
 	};
 	enum { REQUESTS = sizeof requests / sizeof *requests };
 	which %= REQUESTS + 4;
+	t->asked += which < REQUESTS;
+	t->wrong_key = t->wrong_key || which == REQUESTS - 1;
 	if (which < REQUESTS)
 		fake_stream_feed(t->app, requests[which], strlen(requests[which]));
 	else if (which < REQUESTS + 2)
@@ -86,6 +90,8 @@ void fuzz_one(struct fuzz *in)
 	fake_redis_run(more, &t);
 	fake_redis_lose(how & 8 ? RS_ELOST : RS_ETIMEOUT);
 	fake_stream_feed(t.app, "", 0);
-	dc_world_check_answers();
+	unsigned answers = dc_world_check_answers();
+	fuzz_check(answers == t.asked || t.wrong_key || (how & 4 && answers < t.asked), "%u answers to %u requests", answers,
+		   t.asked);
 	dc_world_close(&t.dc);
 }

@@ -29,7 +29,7 @@ static void of_dc(const char *what, const char *head, const char *resp)
 #define IDS "*2\r\n$3\r\nmb1\r\n$13\r\n1800000000900\r\n"
 #define TIME "*2\r\n$10\r\n1800000001\r\n$1\r\n5\r\n"
 
-#define ZEROS "00000000000000000000000000000000000000000000000017"
+#define ZEROS "00000000000000000000000000000000000000000000000000"
 
 static void redis_replies(void)
 {
@@ -48,8 +48,8 @@ static void redis_replies(void)
 	of_dc("away-too", "\x10\2\3\5", "*1\r\n$6\r\nfenced\r\n");
 	of_dc("refused", "\0\0\2\3", "-ERR no\r\n-ERR no\r\n-ERR no\r\n");
 	of_dc("broken-id", "\0\0\1\0", "*2\r\n$9\r\nduplicate\r\n$26\r\n01JDCF3K7\r\nstate x\r\n\r\nOK 2\r\n");
-	of_dc("long-time", "\0\3\4\3", "*4\r\n$-1\r\n$-1\r\n$-1\r\n$600\r\n"
-	      ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS "\r\n");
+	of_dc("long-time", "\0\3\4\3", "*4\r\n$-1\r\n$-1\r\n$-1\r\n$602\r\n"
+	      ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS "17\r\n");
 	of_dc("ack", "\0\7\7\7", "*3\r\n$2\r\nok\r\n:2\r\n:5\r\n*1\r\n$6\r\nfenced\r\n-ERR no\r\n");
 	of_dc("registry", "\1\x08\x09\x08", IDS TIME MEMBER ":1\r\n:1800000001000\r\n:1\r\n" IDS TIME MEMBER IDS TIME "*0\r\n");
 	of_dc("durable", "\1\x09\x09\x09", IDS TIME MEMBER "*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n*2\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n" IDS TIME MEMBER ":1\r\n");

@@ -87,6 +87,7 @@ Test(outbox, sixty_four_references)
 	for (uint32_t ref = 1; ref <= OUTBOX_REFS_MAX; ref++)
 		cr_assert_eq(add(&o, ref, 10), RS_OK, "%u", ref);
 	cr_expect_eq(add(&o, 65, 10), RS_EBUSY);
+	send_all(&o, 0, 0);
 	cr_assert_eq(outbox_on_message_ack(&o, 33, 0, 0, &done), RS_OK);
 	cr_expect(outbox_has_room(&o, WINDOW));
 	cr_expect_eq(add(&o, 65, 10), RS_EBUSY, "64 beyond the oldest");
@@ -293,5 +294,24 @@ Test(outbox, a_void_message_that_arrived_is_not_lost)
 	cr_expect_eq(o.flight, 0);
 	outbox_on_seen(&o, 9, 10);
 	cr_expect_eq(fill(&o, 10, 60, f, 5), -1, "nothing was lost");
+	outbox_deinit(&o);
+}
+
+/* Found by fuzz/session_server: such an acknowledgement opened the window, and left
+ * a timer that was over before it began. */
+Test(outbox, what_was_never_sent_is_not_acknowledged)
+{
+	struct outbox o;
+	struct outbox_done done;
+	struct frame f[64];
+	outbox_init(&o, 1);
+	cr_assert_eq(add(&o, 1, 4 * FRAME_PIECE), RS_OK);
+	ack_piece(&o, 1, 15, 5, 1000);
+	cr_expect_eq(o.cwnd, OUTBOX_CWND_FIRST);
+	cr_expect_eq(outbox_on_message_ack(&o, 1, 5, 1000, &done), RS_ENOENT);
+	cr_assert_eq(fill(&o, 0, 1000, f, 0), 1);
+	cr_expect_eq(outbox_on_message_ack(&o, 1, 0, 1000, &done), RS_ENOENT, "three pieces wait");
+	send_all(&o, 1, 1000);
+	cr_expect_eq(outbox_on_message_ack(&o, 1, 3, 1010, &done), RS_OK);
 	outbox_deinit(&o);
 }

@@ -211,9 +211,13 @@ Test(pace, a_pause_is_no_longer_than_a_round_trip)
 	struct outbox o;
 	outbox_init(&o, 1);
 	o.cwnd = OUTBOX_CWND_MIN;
-	rtt_sample(&o.rtt, RTT_MS);
+	rtt_sample(&o.rtt, 30);
 	outbox_pace(&o, 5000);
-	cr_expect_eq(o.pace_ms, 5000 + RTT_MS);
+	cr_expect_eq(o.pace_ms, 5030);
+	rtt_sample(&o.rtt, 100000); /* a client that answers late cannot stop the clock */
+	outbox_pace(&o, 5000);
+	cr_expect_eq(o.pace_ms, 5000 + OUTBOX_PAUSE_MAX_MS);
+	cr_expect_lt(OUTBOX_PAUSE_MAX_MS, RTO_MIN_MS);
 	o.cwnd = OUTBOX_CWND_MAX;
 	o.rtt = (struct rtt){0};
 	outbox_pace(&o, 5000);
