@@ -77,6 +77,7 @@ struct world_result {
 	unsigned dropped;         /* times that a client's session ended */
 	unsigned moves, attacks, sleeps, redirects; /* that took place */
 	uint64_t slowest_ms;      /* from stored to shown */
+	uint64_t slowest_late_ms; /* the same of the second half of the messages */
 	uint64_t ended_ms;        /* virtual time */
 	size_t server_peak, client_peak; /* bytes, of one engine */
 };

@@ -46,6 +46,9 @@ struct peer {
 	struct addr addr;         /* as the network sees it */
 	char name[16];
 	int64_t last_number;      /* sent in this session; -1: none */
+	uint32_t attempt;         /* of its handshake */
+	unsigned exchanges;       /* ephemeral keys in this attempt */
+	uint64_t exchange;        /* the first bytes of the last one */
 	bool online;
 	uint64_t last_out_ms;     /* the NAT's idle time begins here */
 
@@ -196,7 +199,7 @@ void world_attack_end(struct world *w);
 void world_attack_sights(struct world *w, const struct addr *from, const struct addr *to,
 			 const uint8_t *data, size_t len, uint32_t serial);
 void world_attack_run(struct world *w);
-bool world_attack_recv(struct world *w, struct flying *f); /* false: not to him */
+void world_attack_recv(struct world *w, struct flying *f); /* if it is for him */
 uint64_t world_attack_deadline(const struct world *w);
 
 /* ---- world_check.c: what must hold ---- */

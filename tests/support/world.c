@@ -118,8 +118,8 @@ static void arrive(struct world *w, struct flying *f)
 		}
 	if (w->plan.balancer && addr_equal(&f->to, &w->balancer_addr))
 		world_balancer_recv(w, f);
-	else if (!world_attack_recv(w, f) && w->plan.trace)
-		world_trace(w, "a packet reaches nobody");
+	else
+		world_attack_recv(w, f);
 	world_free_flying(f);
 }
 

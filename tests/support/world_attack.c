@@ -322,14 +322,13 @@ static void evil_state(void *ctx, enum client_state state, unsigned why)
 		world_fault(ctx, FAULT_FORGED);
 }
 
-bool world_attack_recv(struct world *w, struct flying *f)
+void world_attack_recv(struct world *w, struct flying *f)
 {
 	struct attack *a = &w->attack;
 	if (!w->plan.attacker || !addr_equal(&f->to, &a->evil_addr))
-		return false;
+		return;
 	client_recv(a->evil, w->now_ms, world_wall(w), &f->from, f->data, f->len);
 	client_flush(a->evil, w->now_ms);
-	return true;
 }
 
 void world_attack_begin(struct world *w)

@@ -23,7 +23,9 @@ enum {
 	E_AT_ANSWER = HELLO_HEADER,             /* in RESP and ANSWER */
 
 	/* What an engine may hold beside the bytes of messages. */
-	FIELDS = 128,            /* of a message, with its head in an inbox */
+	FIELDS = 96,             /* of a message that are not its body */
+	INBOX_COST = 40,         /* of a message in an inbox */
+	CLIENT_SLACK = 256,
 	OUTBOX_COST = 256,       /* of a message in an outbox, ... */
 	PIECE_COST = 32,         /* ... and of each of its pieces */
 	SLACK = 2048,
@@ -97,9 +99,26 @@ void world_check_hello(struct world *w, const uint8_t *data, size_t len, size_t 
 	s->a = h;
 }
 
+/* One key exchange for an attempt and one more for its cookie, however many
+ * cookies somebody forges. */
+static void check_attempt(struct peer *p, const uint8_t *data)
+{
+	uint64_t e = be_get(data + E_AT_HELLO, 8);
+	uint32_t attempt = (uint32_t)be_get(data + 4, 4);
+	if (attempt != p->attempt)
+		p->exchanges = 0;
+	if (attempt != p->attempt || e != p->exchange)
+		p->exchanges++;
+	if (p->exchanges > 2)
+		world_fault(p->world, FAULT_FORGED);
+	p->attempt = attempt;
+	p->exchange = e;
+}
+
 void world_check_client_sends(struct peer *p, const uint8_t *data, size_t len)
 {
 	if (data[0] == PACKET_INIT || data[0] == PACKET_ASK) {
+		check_attempt(p, data);
 		world_check_hello(p->world, data, len, E_AT_HELLO);
 		return;
 	}
@@ -221,7 +240,7 @@ static size_t client_bound(const struct peer *p)
 {
 	const struct world *w = p->world;
 	return p->base_bytes + sizeof(struct seen) + largest(w, window_of(w)) + largest(w, 0) +
-	       INBOX_REFS * FIELDS + SLACK;
+	       INBOX_REFS * INBOX_COST + CLIENT_SLACK;
 }
 
 /* An outbox for each session of a user, of which one may not have heard yet that
@@ -270,7 +289,7 @@ void world_check_end(struct world *w)
 	}
 	for (unsigned i = 0; i < w->plan.clients; i++) {
 		const struct peer *p = &w->peer[i];
-		if (p->meter.live > p->base_bytes + sizeof(struct seen) + SLACK)
+		if (p->meter.live > p->base_bytes + sizeof(struct seen) + CLIENT_SLACK)
 			world_fault(w, FAULT_MEMORY);
 	}
 }

@@ -38,6 +38,15 @@ static void client_sends(void *ctx, const struct addr *to, const uint8_t *data, 
 	world_transmit(w, &p->addr, to, data, len);
 }
 
+static void note_time(struct world *w, uint32_t i, uint64_t took_ms)
+{
+	struct world_result *r = &w->result;
+	if (took_ms > r->slowest_ms)
+		r->slowest_ms = took_ms;
+	if (i >= w->plan.messages / 2 && took_ms > r->slowest_late_ms)
+		r->slowest_late_ms = took_ms;
+}
+
 static int on_message(void *ctx, const struct client_message *m)
 {
 	static uint8_t body[RECORD_BODY_MAX + 8];
@@ -57,8 +66,7 @@ static int on_message(void *ctx, const struct client_message *m)
 		world_fault(w, FAULT_DISORDERED);
 	p->shown = i + 1;
 	w->result.shown++;
-	if (w->now_ms - p->stored_ms[i] > w->result.slowest_ms)
-		w->result.slowest_ms = w->now_ms - p->stored_ms[i];
+	note_time(w, i, w->now_ms - p->stored_ms[i]);
 	return 0;
 }
 
@@ -67,7 +75,9 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 {
 	struct peer *p = ctx;
 	struct world *w = p->world;
-	world_trace(w, "%s is %s (%s)", p->name, client_state_text(state), close_code_text(why));
+	bool over = state == CLIENT_WAITING || state == CLIENT_STOPPED;
+	world_trace(w, "%s is %s%s%s", p->name, client_state_text(state), over ? ": " : "",
+		    over ? close_code_text(why) : "");
 	if (state == CLIENT_STOPPED && why != CLOSE_NORMAL)
 		world_fault(w, FAULT_STOPPED);
 	if (state == CLIENT_LOGIN)

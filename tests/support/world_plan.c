@@ -30,7 +30,7 @@ static void draw_events(struct world_plan *p, uint64_t *s)
 	p->restart_every_s = sometimes(s, 4, 10, 30);
 	p->redirect_every_s = p->brokers > 1 ? sometimes(s, 3, 10, 30) : 0;
 	p->silence_every_s = sometimes(s, 4, 10, 40);
-	p->silence_for_s = 2 + pick(s, 30);
+	p->silence_for_s = 2 + (pick(s, 2) ? pick(s, 20) : pick(s, 100));
 	p->sleep_every_s = sometimes(s, 4, 10, 60);
 	p->sleep_for_s = pick(s, 12) ? 1 + pick(s, 90) : HOUR_S;
 	p->keep_pct = pick(s, 3) * 50;
