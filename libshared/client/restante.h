@@ -90,7 +90,8 @@ RESTANTE_API void restante_close(struct restante *r);
 RESTANTE_API void restante_stop(struct restante *r);
 /* The same from open to close; readable is level triggered. */
 RESTANTE_API int restante_fd(const struct restante *r);
-/* Milliseconds until restante_process() is due; -1: only when readable. */
+/* Milliseconds until restante_process() is due; -1: only when readable. poll() counts
+ * no time while the computer sleeps: call restante_process() when it wakes. */
 RESTANTE_API int restante_timeout_ms(const struct restante *r);
 RESTANTE_API void restante_process(struct restante *r);
 RESTANTE_API enum restante_state restante_state(const struct restante *r);

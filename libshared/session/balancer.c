@@ -67,7 +67,7 @@ void balancer_recv(struct balancer *b, uint64_t now_ms, const struct addr *from,
 			    ASK_BYTES - NOISE_AT, payload) ||
 	    ask_payload_read(payload, &ask)) {
 		b->stats.asks_bad++;
-		gate_bad(&b->gate, now_ms, from);
+		gate_bad_hello(&b->gate, now_ms, from);
 		return;
 	}
 	b->stats.asks++;

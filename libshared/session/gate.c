@@ -15,6 +15,10 @@ int gate_init(struct gate *g, const struct gate_config *config, uint64_t now_ms)
 		g->config.free_per_s = GATE_FREE_PER_S;
 	if (g->config.most_per_s == 0)
 		g->config.most_per_s = GATE_MOST_PER_S;
+	uint32_t most = g->config.most_per_s, slices = 1000 / GATE_SLICE_MS, fifth = most / 5 + (most % 5 > 0);
+	if (g->config.free_per_s > fifth) /* or the cookie would never be asked for in time */
+		g->config.free_per_s = fifth;
+	g->slice_most = most / slices + (most % slices > 0);
 	if (g->config.bad_burst == 0)
 		g->config.bad_burst = GATE_BAD_BURST;
 	config->random(seed, sizeof seed);
@@ -35,60 +39,80 @@ void gate_deinit(struct gate *g)
 
 void gate_bad(struct gate *g, uint64_t now_ms, const struct addr *from)
 {
-	uint8_t source[ADDR_SOURCE];
-	addr_source(from, source);
-	budget_spend(&g->bad, source, now_ms);
+	budget_spend_addr(&g->bad, from, now_ms);
+}
+
+void gate_bad_hello(struct gate *g, uint64_t now_ms, const struct addr *from)
+{
+	gate_bad(g, now_ms, from);
+	for (int i = 1; g->paid && i < GATE_BAD_COST; i++)
+		budget_spend_addr(&g->hellos, from, now_ms);
 }
 
 bool gate_distrusts(const struct gate *g, uint64_t now_ms, const struct addr *from)
 {
-	uint8_t source[ADDR_SOURCE];
-	addr_source(from, source);
-	return budget_over(&g->bad, source, now_ms);
+	return budget_over_addr(&g->bad, from, now_ms);
 }
 
-/* The cookie proves the address, which then pays for its handshakes. */
 static enum gate_verdict check_cookie(struct gate *g, uint64_t now_ms, const struct addr *from,
 				      const uint8_t *hello, uint8_t cookie[COOKIE_BYTES])
 {
 	static const uint8_t none[COOKIE_LEN];
-	uint8_t source[ADDR_SOURCE];
 	uint32_t attempt = (uint32_t)be_get(hello + ATTEMPT_AT, 4);
 	if (bytes_equal_ct(hello + COOKIE_AT, none, COOKIE_LEN)) {
 		cookie_packet(&g->jar, now_ms, from, attempt, cookie);
 		g->stats.cookies_sent++;
 		return GATE_ASK_COOKIE;
 	}
-	if (!cookie_check(&g->jar, now_ms, from, attempt, hello + COOKIE_AT)) {
-		g->stats.cookies_bad++;
-		gate_bad(g, now_ms, from);
-		return GATE_DROP;
-	}
-	addr_source(from, source);
-	if (budget_over(&g->hellos, source, now_ms)) {
+	if (cookie_check(&g->jar, now_ms, from, attempt, hello + COOKIE_AT))
+		return GATE_PASS;
+	g->stats.cookies_bad++;
+	gate_bad(g, now_ms, from);
+	return GATE_DROP;
+}
+
+/* Of an address that its cookie proved. */
+static enum gate_verdict pay(struct gate *g, uint64_t now_ms, const struct addr *from)
+{
+	if (budget_over_addr(&g->hellos, from, now_ms)) {
 		g->stats.refused_address++;
 		return GATE_DROP;
 	}
-	budget_spend(&g->hellos, source, now_ms);
+	budget_spend_addr(&g->hellos, from, now_ms);
+	g->paid = true;
 	return GATE_PASS;
 }
 
-enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr *from,
-			     const uint8_t *hello, bool need_cookie, uint8_t cookie[COOKIE_BYTES])
+static void turn_clock(struct gate *g, uint64_t now_ms)
 {
 	if (now_ms - g->second_ms >= 1000) {
 		g->second_ms = now_ms;
 		g->in_second = 0;
 	}
-	if (g->shut || g->in_second >= g->config.most_per_s) {
+	if (now_ms - g->slice_ms >= GATE_SLICE_MS) {
+		g->slice_ms = now_ms;
+		g->in_slice = 0;
+	}
+}
+
+enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr *from,
+			     const uint8_t *hello, bool need_cookie, uint8_t cookie[COOKIE_BYTES])
+{
+	turn_clock(g, now_ms);
+	g->paid = false;
+	if (g->shut || g->in_slice >= g->slice_most) {
 		g->stats.shed++;
 		return GATE_DROP;
 	}
-	if (need_cookie || g->in_second >= g->config.free_per_s || gate_distrusts(g, now_ms, from)) {
-		enum gate_verdict v = check_cookie(g, now_ms, from, hello, cookie);
-		if (v != GATE_PASS)
-			return v;
-	}
+	bool load = need_cookie || g->in_second >= g->config.free_per_s;
+	enum gate_verdict v = GATE_PASS;
+	if (load || gate_distrusts(g, now_ms, from))
+		v = check_cookie(g, now_ms, from, hello, cookie);
+	if (v == GATE_PASS && load)
+		v = pay(g, now_ms, from);
+	if (v != GATE_PASS)
+		return v;
 	g->in_second++;
+	g->in_slice++;
 	return GATE_PASS;
 }

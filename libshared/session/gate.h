@@ -2,17 +2,18 @@
 /* Who may shake hands: in front of the key agreement of INIT and ASK, which is
  * what costs. In this order:
  *
- *   - an address whose budget of bad packets is spent, more than free_per_s
- *     agreements in this second, or a caller in need: the cookie is required;
- *   - with a cookie the address is proven, and may have only so many handshakes;
- *     without one it is not, and nobody can be made to pay for another;
- *   - above most_per_s, or while it is shut, nobody gets in: the client asks again.
+ *   - above most_per_s, or while it is shut, nobody gets in: the client asks again;
+ *   - under load (more than free_per_s agreements in this second, or a caller in
+ *     need) the cookie is required. It proves the address, which then pays for its
+ *     handshakes, and dearly for one that does not verify; an address that is not
+ *     proven pays nothing, so that nobody can be made to pay for another;
+ *   - an address whose budget of bad packets is spent needs the cookie always.
  *
- * Private to session/. */
+ * The engines use it; others only read its statistics and shut it. */
 #ifndef SESSION_GATE_H
 #define SESSION_GATE_H
 
-#include "session/budget.h"
+#include "base/budget.h"
 #include "session/cookie.h"
 
 #define GATE_FREE_PER_S 1000    /* agreements in a second without cookie */
@@ -20,9 +21,12 @@
 #define GATE_ADDRESSES 4096     /* remembered in each budget */
 #define GATE_BAD_BURST 256      /* bad packets of an address ... */
 #define GATE_BAD_PER_MINUTE 600
+#define GATE_BAD_COST 20        /* handshakes that a proven address pays for a bad one */
+#define GATE_SLICE_MS 100       /* most_per_s is given out in slices of a second */
 
 struct gate_config {
-	uint32_t free_per_s, most_per_s;  /* 0: as above */
+	uint32_t most_per_s;              /* 0: as above */
+	uint32_t free_per_s;              /* 0: as above; a fifth of most_per_s at most */
 	uint32_t bad_burst;               /* 0: as above */
 	uint32_t address_per_s;           /* handshakes of a proven address, ten seconds' worth at once; 0: no limit */
 	random_fn *random;
@@ -39,8 +43,10 @@ struct gate {
 	struct cookie_jar jar;
 	struct budget bad, hellos;
 	uint64_t second_ms;   /* start of the second that `in_second` counts */
-	uint32_t in_second;
+	uint64_t slice_ms;    /* and of the slice of it that `in_slice` counts */
+	uint32_t in_second, in_slice, slice_most;
 	bool shut;
+	bool paid;            /* the handshake let in last was, with a cookie and under load */
 	struct gate_stats stats;
 };
 
@@ -52,6 +58,8 @@ void gate_deinit(struct gate *g);
  * wants one. With GATE_ASK_COOKIE, `cookie` is the whole packet to be sent. */
 enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr *from,
 			     const uint8_t *hello, bool need_cookie, uint8_t cookie[COOKIE_BYTES]);
+/* The handshake that was let in did not verify. */
+void gate_bad_hello(struct gate *g, uint64_t now_ms, const struct addr *from);
 /* A packet from there made no sense or was not authentic. */
 void gate_bad(struct gate *g, uint64_t now_ms, const struct addr *from);
 /* Its budget of bad packets is spent. */

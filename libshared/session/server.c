@@ -165,20 +165,9 @@ static int authenticate(const struct session *x, uint64_t number, uint8_t *data,
 
 /* Whether a packet for this session is worth its decryption. From the address that
  * is proven it always is: nobody silences a client by forging in its name. */
-static bool is_worth_trying(struct server *s, const struct session *x, uint64_t now_ms,
-			    const struct addr *from)
+static bool is_worth_trying(const struct session *x, const struct addr *from)
 {
-	if (addr_equal(from, &x->addr))
-		return true;
-	if (x->bad >= SERVER_BAD_MAX) {
-		s->stats.shed_session++;
-		return false;
-	}
-	if (gate_distrusts(&s->gate, now_ms, from)) {
-		s->stats.shed_address++;
-		return false;
-	}
-	return true;
+	return x->bad < SERVER_BAD_MAX || addr_equal(from, &x->addr);
 }
 
 static void on_session_packet(struct server *s, uint64_t now_ms, const struct addr *from,
@@ -190,8 +179,10 @@ static void on_session_packet(struct server *s, uint64_t now_ms, const struct ad
 		server_send_reset(s, now_ms, from, h.conn);
 		return;
 	}
-	if (!is_worth_trying(s, x, now_ms, from))
+	if (!is_worth_trying(x, from)) {
+		s->stats.shed++;
 		return;
+	}
 	uint64_t number = packet_full_number(x->received.next, h.number);
 	if (!replay_is_new(&x->received, number)) {
 		s->stats.replays++;
@@ -199,7 +190,8 @@ static void on_session_packet(struct server *s, uint64_t now_ms, const struct ad
 	}
 	int frames_len = authenticate(x, number, data, len);
 	if (frames_len < 0) {
-		x->bad += x->bad < UINT8_MAX;
+		if (!addr_equal(from, &x->addr))
+			x->bad += x->bad < UINT8_MAX;
 		server_bad_packet(s, now_ms, from);
 		return;
 	}
@@ -318,7 +310,7 @@ static uint64_t idle_limit_ms(const struct session *x)
 static uint64_t linger_ms(const struct session *x)
 {
 	uint64_t beats = (uint64_t)x->heartbeat_s * 1000 + SERVER_LINGER_BEAT_MS;
-	if (x->rejected) /* whoever cannot log in must not fill the table */
+	if (x->brief) /* whoever cannot log in must not fill the table */
 		return SERVER_LINGER_REJECTED_MS;
 	return beats > SERVER_LINGER_MS ? beats : SERVER_LINGER_MS;
 }
@@ -415,7 +407,7 @@ int server_reject(struct server *s, uint32_t conn, uint64_t now_ms, enum close_c
 		return RS_ENOENT;
 	server_set_state(s, x, SESSION_CLOSED, now_ms);
 	x->close_code = (uint8_t)code;
-	x->rejected = true;
+	x->rejected = x->brief = true;
 	x->retry_ms = retry_ms;
 	s->stats.rejected++;
 	server_send_closed(s, x);
@@ -434,6 +426,7 @@ static void end_session(struct server *s, struct session *x, uint64_t now_ms, en
 	x->close_code = (uint8_t)code;
 	x->user = NULL;
 	x->redirected = redirected;
+	x->brief = !online;
 	x->retry_ms = spread_ms;
 	server_send_closed(s, x);
 	if (online)

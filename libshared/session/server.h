@@ -30,9 +30,9 @@
 #define SERVER_HALF_OPEN_MS 10000    /* then a half-open session is freed */
 #define SERVER_LINGER_MS 30000       /* how long a closed session answers with why ... */
 #define SERVER_LINGER_BEAT_MS 15000  /* ... but for this beyond its heartbeat interval */
-#define SERVER_LINGER_REJECTED_MS 5000 /* ... and after a refused login only for this */
-#define SERVER_RESETS_PER_S 1000
-#define SERVER_BAD_MAX 64            /* bad packets under a session's id, then only its proven address ... */
+#define SERVER_LINGER_REJECTED_MS 5000 /* ... and one that was never accepted only for this */
+#define SERVER_RESETS_PER_S 10000
+#define SERVER_BAD_MAX 64            /* bad packets for a session from elsewhere, then only its proven address ... */
 #define SERVER_BAD_MS 2000           /* ... is heard, for this long at most */
 #define SERVER_IDLE_BEATS 3          /* heartbeat intervals of silence, then offline ... */
 #define SERVER_IDLE_MIN_MS 2000      /* ... but at least this */
@@ -65,7 +65,7 @@ struct server_stats {
 	uint64_t refused_full, heartbeats, data_in, data_out, bad_packets, replays, resets_sent;
 	uint64_t resets_suppressed, logins, accepted, rejected, pushed, acked, voided, timeouts;
 	uint64_t moved, path_bad, stalls, login_timeouts, redirected;
-	uint64_t shed_session, shed_address; /* not tried: over the budget of bad packets */
+	uint64_t shed; /* from elsewhere and not tried: the session had too many bad ones */
 	uint32_t sessions, half_open, online; /* now */
 };
 

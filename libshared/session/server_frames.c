@@ -70,8 +70,6 @@ void server_send_closed(struct server *s, struct session *x)
 
 static void on_login(struct server *s, struct session *x, uint64_t now_ms, const struct frame_login *f)
 {
-	if (x->state == SESSION_ONLINE)
-		server_send_login_ok(s, x);
 	if (x->state != SESSION_HALF_OPEN)
 		return;
 	server_set_state(s, x, SESSION_LOGIN, now_ms);
@@ -135,7 +133,7 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 	struct reader r = reader_over(frames, len);
 	struct frame f;
 	uint32_t seen = 0, conn = x->conn;
-	bool proven = addr_equal(from, &x->addr), answered = false;
+	bool proven = addr_equal(from, &x->addr), answered = false, again = false;
 	if (!proven && x->state != SESSION_ONLINE)
 		return; /* before the login an address does not change */
 	if (x->state == SESSION_CLOSED) {
@@ -148,7 +146,9 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 			return;
 		}
 		if (f.type == FRAME_LOGIN) {
-			if (proven)
+			if (proven && x->state == SESSION_ONLINE)
+				again = true;
+			else if (proven)
 				on_login(s, x, now_ms, &f.login);
 		} else if (x->state != SESSION_ONLINE) {
 			continue;
@@ -166,10 +166,12 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 		server_close_session(s, conn, now_ms, CLOSE_PROTOCOL); /* a LOGIN that makes no sense, too */
 		return;
 	}
+	if (again) /* its LOGIN_OK was lost; one answer, however often it asks */
+		server_send_login_ok(s, x);
 	if (!proven && !answered && newest)
 		send_challenge(s, x, from, packet_len);
 	if (x->outbox) {
-		if (seen)
+		if (seen && seen < x->next_number) /* or it has seen what was not sent */
 			outbox_on_seen(x->outbox, seen, x->next_number);
 		server_make_ready(s, x->outbox);
 	}

@@ -132,7 +132,7 @@ void server_on_init(struct server *s, uint64_t now_ms, uint64_t wall_ms, const s
 	if (noise_read_init(&noise, &s->config.key, prologue, sizeof prologue, init + NOISE_AT,
 			    INIT_NOISE, payload)) {
 		s->stats.handshakes_bad++;
-		gate_bad(&s->gate, now_ms, from);
+		gate_bad_hello(&s->gate, now_ms, from);
 		return;
 	}
 	init_payload_read(payload, &p);

@@ -29,9 +29,10 @@ struct session {
 	uint16_t heartbeat_s;
 	uint8_t state;          /* enum session_state; changed by the server only */
 	uint8_t close_code;
-	uint8_t bad;            /* packets under its id that were not authentic, lately */
+	uint8_t bad;            /* packets under its id from elsewhere that were not authentic, lately */
 	bool more : 1;          /* something waits in Redis */
 	bool rejected : 1;      /* CLOSED: by a refused login */
+	bool brief : 1;         /* CLOSED: was never accepted */
 	bool redirected : 1;    /* CLOSED: sent to other brokers */
 	struct outbox *outbox;  /* NULL while nothing is under way */
 	union {

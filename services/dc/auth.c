@@ -41,19 +41,10 @@ static void log_refusal(const struct answer *a)
 	l->next_ms = now + LOG_PAUSE_MS;
 }
 
-static void spend_budget(struct dc *dc, const struct conn *c)
-{
-	uint8_t source[ADDR_SOURCE];
-	addr_source(&c->from, source);
-	budget_spend(&dc->wrong_keys, source, clock_mono_ms());
-}
-
 /* True: the address has brought too many wrong keys; Redis is not asked. */
 static bool is_guessing(struct conn *c, struct answer *a)
 {
-	uint8_t source[ADDR_SOURCE];
-	addr_source(&c->from, source);
-	if (!budget_over(&a->dc->wrong_keys, source, clock_mono_ms()))
+	if (!budget_over_addr(&a->dc->wrong_keys, &c->from, clock_mono_ms()))
 		return false;
 	a->dc->counts.auth_limited++;
 	conn_last(c);
@@ -67,7 +58,7 @@ static void refuse(struct answer *a)
 	a->dc->counts.auth_failed++;
 	log_refusal(a);
 	if (c)
-		spend_budget(a->dc, c);
+		budget_spend_addr(&a->dc->wrong_keys, &c->from, clock_mono_ms());
 	if (c && ++c->wrong_keys >= CONN_WRONG_KEYS_MAX)
 		conn_last(c);
 	answer_error(a, 401, "wrong App or key");

@@ -9,7 +9,7 @@
 #include "app/registry.h"
 #include "net/link.h"
 #include "pool.h"
-#include "session/budget.h"
+#include "base/budget.h"
 
 struct dc_config {
 	struct daemon_config common;

@@ -6,13 +6,17 @@
 
 #include <string.h>
 
+enum { SUSPECT_MINUTES = 10 }; /* a minute for each wrong login, up to this (twice the burst) */
+
 int guard_init(struct guard *g, uint32_t per_address, uint32_t per_user)
 {
-	uint64_t seed[2];
+	uint64_t seed[3];
 	random_bytes(seed, sizeof seed);
 	int err = budget_init(&g->addresses, GUARD_SOURCES, per_address, per_address, seed[0]);
 	if (!err)
 		err = budget_init(&g->users, GUARD_SOURCES, per_user, per_user, seed[1]);
+	if (!err)
+		err = budget_init(&g->suspects, GUARD_SOURCES, SUSPECT_MINUTES / 2, 1, seed[2]);
 	return err;
 }
 
@@ -20,6 +24,7 @@ void guard_deinit(struct guard *g)
 {
 	budget_deinit(&g->addresses);
 	budget_deinit(&g->users);
+	budget_deinit(&g->suspects);
 }
 
 static void user_source(const char *user, size_t len, uint8_t out[ADDR_SOURCE])
@@ -34,10 +39,10 @@ enum guard_verdict guard_check(const struct guard *g, const struct addr *from, c
 {
 	uint8_t address[ADDR_SOURCE], name[ADDR_SOURCE];
 	addr_source(from, address);
-	if (budget_clean(&g->addresses, address, now_ms))
-		return GUARD_PASS;
 	if (budget_over(&g->addresses, address, now_ms))
 		return GUARD_ADDRESS;
+	if (budget_clean(&g->suspects, address, now_ms))
+		return GUARD_PASS;
 	user_source(user, user_len, name);
 	return budget_over(&g->users, name, now_ms) ? GUARD_USER : GUARD_PASS;
 }
@@ -45,9 +50,9 @@ enum guard_verdict guard_check(const struct guard *g, const struct addr *from, c
 void guard_wrong(struct guard *g, const struct addr *from, const char *user, size_t user_len,
 		 uint64_t now_ms)
 {
-	uint8_t source[ADDR_SOURCE];
-	addr_source(from, source);
-	budget_spend(&g->addresses, source, now_ms);
-	user_source(user, user_len, source);
-	budget_spend(&g->users, source, now_ms);
+	uint8_t name[ADDR_SOURCE];
+	user_source(user, user_len, name);
+	budget_spend(&g->users, name, now_ms);
+	budget_spend_addr(&g->addresses, from, now_ms);
+	budget_spend_addr(&g->suspects, from, now_ms);
 }

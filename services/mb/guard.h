@@ -4,12 +4,12 @@
  *
  * An address that has had too many is refused whatever it brings. A user's name
  * can be tried from many addresses: when it has had too many wrong logins, only
- * addresses that had none of late are still heard, so that nobody locks a user
- * out by guessing. */
+ * addresses are still heard that had none in the last minute (up to ten minutes, if
+ * they had several), so that nobody locks a user out by guessing from elsewhere. */
 #ifndef MB_GUARD_H
 #define MB_GUARD_H
 
-#include "session/budget.h"
+#include "base/budget.h"
 
 #include <stddef.h>
 
@@ -18,6 +18,7 @@
 
 struct guard {
 	struct budget addresses, users;
+	struct budget suspects; /* addresses, by a slower clock */
 };
 
 enum guard_verdict { GUARD_PASS, GUARD_ADDRESS, GUARD_USER };

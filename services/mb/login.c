@@ -148,6 +148,7 @@ static void on_verified(void *ctx, enum auth_result result)
 		break;
 	case AUTH_EXPIRED:
 		counts->logins_expired++;
+		guard_wrong(&l->mb->guard, &l->from, l->name, l->name_len, mb_time().mono_ms);
 		refuse(l, CLOSE_EXPIRED, 0);
 		break;
 	case AUTH_UNAVAILABLE:

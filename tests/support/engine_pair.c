@@ -468,7 +468,8 @@ static void add(struct pair_image *m, const void *data, size_t len)
 static void forget_limits(struct gate *g)
 {
 	memset(&g->stats, 0, sizeof g->stats);
-	g->second_ms = g->in_second = 0;
+	g->second_ms = g->slice_ms = g->in_second = g->in_slice = 0;
+	g->paid = false;
 }
 
 static void add_server(struct pair_image *m, const struct server *s)

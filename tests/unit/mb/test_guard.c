@@ -143,11 +143,28 @@ Test(guard, what_was_tried_beyond_the_limit_is_forgiven_too)
 	guard_deinit(&g);
 }
 
+/* Who guesses slowly is not taken for one who never did. */
+Test(guard, one_that_guesses_slowly_is_a_guesser)
+{
+	struct guard g = made(600, 20);
+	unsigned heard = 0;
+	for (uint64_t t = T; t < T + 10 * MINUTE; t += 500)
+		if (check(&g, host(1), "alice", t) == GUARD_PASS) {
+			wrong(&g, host(1), "alice", 1, t);
+			heard++;
+		}
+	cr_expect_leq(heard, 20 + 10 * 20 + 1, "%u of 1200", heard);
+	cr_expect_eq(check(&g, host(1), "alice", T + 11 * MINUTE), GUARD_PASS, "the name's minute is over");
+	guard_deinit(&g);
+}
+
 Test(guard, zero_is_no_limit)
 {
 	struct guard g = made(0, 20);
 	wrong(&g, host(1), "alice", 1000, T);
-	cr_expect_eq(check(&g, host(1), "alice", T), GUARD_PASS, "none per address: nor per user");
+	cr_expect_eq(check(&g, host(1), "alice", T), GUARD_USER, "none per address: per user all the same");
+	cr_expect_eq(check(&g, host(1), "bob", T), GUARD_PASS);
+	cr_expect_eq(check(&g, host(2), "alice", T), GUARD_PASS);
 	guard_deinit(&g);
 	g = made(100, 0);
 	wrong(&g, host(1), "alice", 99, T);

@@ -78,14 +78,14 @@ static void damage(struct engine_pair *p, const struct datagram *right, const ch
 }
 
 /* The budget of bad packets is not what is tested here. */
-static const struct pair_options patient = {.gate = {.bad_burst = UINT32_MAX}};
+static const struct pair_options patient = {.gate = {.bad_burst = UINT32_MAX, .most_per_s = UINT32_MAX}};
 
 /* The packets of a first login through a balancer, each damaged on its way; with
  * cookies, or without. */
 static void handshakes(bool cookies)
 {
 	struct pair_options o = {.balancer = true, .cookie_always = cookies, .balancer_cookie_above = UINT32_MAX,
-				 .gate = {.bad_burst = UINT32_MAX}};
+				 .gate = {.bad_burst = UINT32_MAX, .most_per_s = UINT32_MAX}};
 	struct engine_pair *p = pair_new(&o);
 	p->hold = true;
 	pair_start(p, 0);

@@ -88,12 +88,14 @@ Test(gate, zeros_mean_the_defaults)
 {
 	struct gate g = made((struct gate_config){0});
 	struct addr a = address("10.0.0.1:4000");
+	const unsigned slice = GATE_MOST_PER_S * GATE_SLICE_MS / 1000;
 	for (unsigned i = 0; i < GATE_FREE_PER_S; i++)
-		cr_assert_eq(bare(&g, 10, &a), GATE_PASS, "%u", i);
-	cr_expect_eq(bare(&g, 10, &a), GATE_ASK_COOKIE);
+		cr_assert_eq(bare(&g, i / slice * GATE_SLICE_MS, &a), GATE_PASS, "%u", i);
+	cr_expect_eq(bare(&g, 200, &a), GATE_ASK_COOKIE);
 	for (unsigned i = GATE_FREE_PER_S; i < GATE_MOST_PER_S; i++)
-		cr_assert_eq(with_cookie(&g, 10, &a), GATE_PASS, "%u: without address_per_s there is no limit", i);
-	cr_expect_eq(with_cookie(&g, 10, &a), GATE_DROP);
+		cr_assert_eq(with_cookie(&g, i / slice * GATE_SLICE_MS, &a), GATE_PASS,
+			     "%u: without address_per_s there is no limit", i);
+	cr_expect_eq(with_cookie(&g, 999, &a), GATE_DROP);
 	struct addr b = address("10.0.0.2:4000");
 	for (unsigned i = 0; i < GATE_BAD_BURST; i++) {
 		cr_assert_not(gate_distrusts(&g, 10, &b), "%u", i);
@@ -215,34 +217,79 @@ Test(gate, nobody_is_kept_out_by_what_others_send_in_its_name)
 /* What passes without a cookie is not written on the account of its address. */
 Test(gate, without_cookie_nobody_pays)
 {
-	struct gate g = made((struct gate_config){.address_per_s = 1});
+	struct gate g = made((struct gate_config){.free_per_s = 500, .most_per_s = 10000, .address_per_s = 1});
 	struct addr victim = address("10.0.0.1:4000");
 	for (int i = 0; i < 500; i++)
 		cr_assert_eq(bare(&g, 100, &victim), GATE_PASS);
-	distrust(&g, 100, &victim);
 	for (int i = 0; i < 10; i++)
 		cr_assert_eq(with_cookie(&g, 100, &victim), GATE_PASS, "%d", i);
 	cr_expect_eq(with_cookie(&g, 100, &victim), GATE_DROP);
 	gate_deinit(&g);
 }
 
+/* Given out in slices, so that a burst at the start of a second does not take all of it. */
 Test(gate, most_per_s_is_for_all)
 {
-	struct gate g = made((struct gate_config){.free_per_s = 4, .most_per_s = 6, .address_per_s = 1});
+	struct gate g = made((struct gate_config){.free_per_s = 4, .most_per_s = 60, .address_per_s = 1});
 	struct addr a = address("10.0.0.1:4000"), b = address("10.0.0.2:4000");
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(bare(&g, 0, &a), GATE_PASS);
 	for (int i = 0; i < 2; i++)
 		cr_assert_eq(with_cookie(&g, 0, &a), GATE_PASS);
-	for (uint64_t t = 0; t < 1000; t += 333) {
+	for (uint64_t t = 0; t < GATE_SLICE_MS; t += 33) {
 		cr_expect_eq(with_cookie(&g, t, &b), GATE_DROP);
 		cr_expect_eq(bare(&g, t, &b), GATE_DROP, "nor is a cookie of any use");
 	}
 	cr_expect_eq(g.stats.shed, 8);
+	for (int i = 0; i < 6; i++)
+		cr_expect_eq(with_cookie(&g, GATE_SLICE_MS, &b), GATE_PASS, "what was dropped was not paid for");
+	cr_expect_eq(with_cookie(&g, GATE_SLICE_MS, &b), GATE_DROP);
 	cr_expect_eq(bare(&g, 1000, &b), GATE_PASS);
-	distrust(&g, 1000, &b);
-	for (int i = 0; i < 5; i++)
-		cr_expect_eq(with_cookie(&g, 1000, &b), GATE_PASS, "what was dropped was not paid for");
+	gate_deinit(&g);
+}
+
+/* However few handshakes are allowed: most of them are for those who bring a cookie. */
+Test(gate, the_cookie_is_asked_for_before_all_is_given_out)
+{
+	struct gate g = made((struct gate_config){.most_per_s = 500});
+	struct addr spoofed = address("10.0.0.1:4000"), honest = address("10.0.0.2:4000");
+	unsigned passed = 0;
+	for (uint64_t t = 0; t < 1000; t++) {
+		bare(&g, t, &spoofed);
+		if (t % 100 == 99 && t > 200)
+			passed += with_cookie(&g, t, &honest) == GATE_PASS;
+	}
+	cr_expect_eq(passed, 8);
+	gate_deinit(&g);
+}
+
+/* With a cookie and a seal that is none, an attacker would take the places of others
+ * for no work of his own. */
+Test(gate, a_bad_handshake_costs_a_proven_address_dearly)
+{
+	struct gate g = made((struct gate_config){.free_per_s = 1, .most_per_s = 10000, .address_per_s = 100});
+	struct addr a = address("10.0.0.1:4000"), b = address("10.0.0.2:4000");
+	unsigned in = 0;
+	bare(&g, 0, &b);
+	for (int i = 0; i < 500; i++)
+		if (with_cookie(&g, 0, &a) == GATE_PASS) {
+			gate_bad_hello(&g, 0, &a);
+			in++;
+		}
+	cr_expect_eq(in, 1000 / GATE_BAD_COST);
+	cr_expect_eq(with_cookie(&g, 0, &b), GATE_PASS);
+	gate_deinit(&g);
+}
+
+/* Distrust alone, without load, costs a cookie and nothing else: a neighbour behind
+ * the same address cannot use its handshakes up. */
+Test(gate, without_load_nobody_pays)
+{
+	struct gate g = made((struct gate_config){.free_per_s = 2000, .most_per_s = 10000, .address_per_s = 1});
+	struct addr a = address("10.0.0.1:4000");
+	distrust(&g, 0, &a);
+	for (int i = 0; i < 900; i++)
+		cr_assert_eq(with_cookie(&g, 0, &a), GATE_PASS, "%d", i);
 	gate_deinit(&g);
 }
 
@@ -250,7 +297,7 @@ Test(gate, most_per_s_is_for_all)
  * back takes no place of others. */
 Test(gate, what_does_not_pass_is_not_counted)
 {
-	struct gate g = made((struct gate_config){.free_per_s = 2, .most_per_s = 4});
+	struct gate g = made((struct gate_config){.free_per_s = 2, .most_per_s = 40});
 	struct addr a = address("10.0.0.1:4000"), b = address("10.0.0.2:4000");
 	bare(&g, 0, &a);
 	bare(&g, 0, &a);
@@ -281,7 +328,7 @@ Test(gate, while_it_is_shut_nobody_gets_in)
 /* One host has a whole /64, and pays for all of it; the next has its own. */
 Test(gate, ipv6_counts_by_64)
 {
-	struct gate g = made((struct gate_config){.bad_burst = 100, .address_per_s = 1, .free_per_s = 50});
+	struct gate g = made((struct gate_config){.bad_burst = 100, .address_per_s = 1, .free_per_s = 1});
 	struct addr all = address("[2001:db8:0:1::]:1"), next = address("[2001:db8:0:2::1]:1");
 	for (unsigned i = 0; i < 100; i++) {
 		struct addr a = all;

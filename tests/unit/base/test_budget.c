@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "session/budget.h"
+#include "base/budget.h"
 
 #include "base/bytes.h"
 

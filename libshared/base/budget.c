@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "session/budget.h"
+#include "base/budget.h"
 
 #include "base/bytes.h"
 
@@ -88,4 +88,18 @@ bool budget_clean(const struct budget *b, const uint8_t source[ADDR_SOURCE], uin
 {
 	const struct budget_entry *e = b->burst ? find(b, source) : NULL;
 	return !e || owes(b, e, now_ms) == 0;
+}
+
+void budget_spend_addr(struct budget *b, const struct addr *a, uint64_t now_ms)
+{
+	uint8_t source[ADDR_SOURCE];
+	addr_source(a, source);
+	budget_spend(b, source, now_ms);
+}
+
+bool budget_over_addr(const struct budget *b, const struct addr *a, uint64_t now_ms)
+{
+	uint8_t source[ADDR_SOURCE];
+	addr_source(a, source);
+	return budget_over(b, source, now_ms);
 }
