@@ -288,6 +288,33 @@ Test(client, renews_after_its_own_packets_while_busy) { renews(0, true); }
 Test(client, renews_after_the_brokers_packets_while_busy) { renews(1, true); }
 Test(client, renews_after_a_day_while_busy) { renews(2, true); }
 
+/* The computer slept, here the client alone: time passes, and nobody looks at its
+ * timer. From another address, too, where no RESET would reach it. */
+static void oversleeps(uint64_t ms, bool elsewhere, bool renewed)
+{
+	struct engine_pair *p = pair_online(NULL);
+	p->now_ms += ms;
+	server_tick(p->server, p->now_ms, pair_wall(p));
+	server_tick(p->server, p->now_ms + SERVER_BAD_MS, pair_wall(p));
+	p->wire_count = 0; /* what was said to it meanwhile is lost */
+	if (elsewhere)
+		p->client[0].addr.port[1] ^= 0x40;
+	uint64_t woke = p->now_ms;
+	unsigned hellos = p->count[TO_SERVER][PACKET_INIT];
+	client_tick(p->client[0].client, p->now_ms, pair_wall(p));
+	cr_expect_eq(p->count[TO_SERVER][PACKET_INIT] - hellos, renewed, "after %llu ms", (unsigned long long)ms);
+	pair_until(p, CLIENT_ONLINE, 20000);
+	pair_run(p, 100);
+	cr_expect_eq(p->client[0].state, CLIENT_ONLINE);
+	cr_expect_leq(p->now_ms - woke, 200, "online at once");
+	cr_expect_eq(p->client[0].client->stats.renewed, renewed);
+	pair_free(p);
+}
+
+Test(client, after_an_hour_of_sleep_it_shakes_hands_at_once) { oversleeps(3600000, false, true); }
+Test(client, after_an_hour_of_sleep_elsewhere) { oversleeps(3600000, true, true); }
+Test(client, after_a_nap_the_session_goes_on) { oversleeps(PAIR_HEARTBEAT_S * 2500, false, false); }
+
 Test(client, numbers_go_on_beyond_24_bits)
 {
 	struct engine_pair *p = pair_online(NULL);
