@@ -165,12 +165,6 @@ static void on_accept(void *ctx, int fd, const struct addr *from)
 	h->stats.taken++;
 }
 
-static void drop_silent(struct hub *h, struct hub_link *l)
-{
-	h->stats.no_hello++;
-	drop(l, "no HELLO");
-}
-
 static void on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop, (void)events;
@@ -179,8 +173,10 @@ static void on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 	for (struct list *n = h->links.next; n != &h->links;) {
 		struct hub_link *l = LIST_ENTRY(n, struct hub_link, in_hub);
 		n = n->next;
-		if (!l->known && now - l->since_ms >= HUB_HELLO_MS)
-			drop_silent(h, l);
+		if (l->known || now - l->since_ms < HUB_HELLO_MS)
+			continue;
+		h->stats.no_hello++;
+		drop(l, "no HELLO");
 	}
 }
 
@@ -236,10 +232,10 @@ void hub_free(struct hub *h)
 
 static void put_refused(const struct hub *h, const char *name, struct metrics *m)
 {
-	struct listener_stats l = h->closed ? h->last : *listener_stats(h->listener);
+	const struct listener_stats *l = h->closed ? &h->last : listener_stats(h->listener);
 	metrics_labelled(m, true, "counter", name, "Links refused or closed, by the limit that was reached.",
-			 "limit", "links", (double)l.refused_total);
-	metrics_labelled(m, false, "counter", name, "", "limit", "links_per_address", (double)l.refused_address);
+			 "limit", "links", (double)l->refused_total);
+	metrics_labelled(m, false, "counter", name, "", "limit", "links_per_address", (double)l->refused_address);
 	metrics_labelled(m, false, "counter", name, "", "limit", "hello_time", (double)h->stats.no_hello);
 }
 

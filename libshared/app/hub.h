@@ -51,7 +51,6 @@ struct hub_config {
 	struct tls_context *tls; /* NULL: plaintext */
 };
 
-
 /* RS_ESYS with errno when it cannot listen. */
 RS_MUST_CHECK int hub_new(struct hub **out, struct ev_loop *loop, const struct hub_config *config,
 			  const struct hub_handler *handler, void *ctx);

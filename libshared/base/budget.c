@@ -29,10 +29,7 @@ void budget_deinit(struct budget *b)
 
 static struct budget_entry *bucket(const struct budget *b, const uint8_t *source)
 {
-	uint64_t h = bytes_mix(b->seed, be_get(source, 8));
-	h = bytes_mix(h, be_get(source + 8, 8));
-	h = bytes_mix(h, b->seed >> 7);
-	return &b->at[(h >> 16) % b->buckets * WAYS];
+	return &b->at[(bytes_hash16(b->seed, source) >> 16) % b->buckets * WAYS];
 }
 
 static struct budget_entry *find(const struct budget *b, const uint8_t *source)
@@ -64,7 +61,7 @@ static struct budget_entry *place(const struct budget *b, const uint8_t *source,
 	return pick;
 }
 
-void budget_spend(struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t now_ms)
+static void spend(struct budget *b, const uint8_t *source, uint32_t units, uint64_t now_ms)
 {
 	uint64_t most = (uint64_t)b->burst * 2 * UNIT;
 	if (b->burst == 0)
@@ -72,10 +69,15 @@ void budget_spend(struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t 
 	struct budget_entry *e = find(b, source);
 	if (!e)
 		e = place(b, source, now_ms);
-	e->owed = owes(b, e, now_ms) + UNIT;
+	e->owed = owes(b, e, now_ms) + (uint64_t)units * UNIT;
 	e->at_ms = now_ms;
 	if (e->owed > most)
 		e->owed = most;
+}
+
+void budget_spend(struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t now_ms)
+{
+	spend(b, source, 1, now_ms);
 }
 
 bool budget_over(const struct budget *b, const uint8_t source[ADDR_SOURCE], uint64_t now_ms)
@@ -90,11 +92,11 @@ bool budget_clean(const struct budget *b, const uint8_t source[ADDR_SOURCE], uin
 	return !e || owes(b, e, now_ms) == 0;
 }
 
-void budget_spend_addr(struct budget *b, const struct addr *a, uint64_t now_ms)
+void budget_spend_addr(struct budget *b, const struct addr *a, uint32_t units, uint64_t now_ms)
 {
 	uint8_t source[ADDR_SOURCE];
 	addr_source(a, source);
-	budget_spend(b, source, now_ms);
+	spend(b, source, units, now_ms);
 }
 
 bool budget_over_addr(const struct budget *b, const struct addr *a, uint64_t now_ms)

@@ -30,6 +30,13 @@ static inline uint64_t bytes_mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
+/* The hash of 16 bytes. */
+static inline uint64_t bytes_hash16(uint64_t seed, const uint8_t p[16])
+{
+	uint64_t h = bytes_mix(bytes_mix(seed, be_get(p, 8)), be_get(p + 8, 8));
+	return bytes_mix(h, seed >> 7);
+}
+
 /* out has room for 2 * len + 1 characters; returns out. */
 char *hex_encode(const uint8_t *data, size_t len, char *out);
 /* text is exactly 2 * len hexadecimal digits. */

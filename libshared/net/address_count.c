@@ -18,9 +18,7 @@ struct address_entry {
 /* Where the entry hangs, or would hang. */
 static struct address_entry **find(struct address_count *c, const uint8_t source[ADDR_SOURCE])
 {
-	uint64_t h = bytes_mix(c->seed, be_get(source, 8));
-	h = bytes_mix(h, be_get(source + 8, 8));
-	h = bytes_mix(h, c->seed >> 7);
+	uint64_t h = bytes_hash16(c->seed, source);
 	struct address_entry **at = &c->buckets[(h >> 16) & (c->bucket_count - 1)];
 	while (*at && memcmp((*at)->source, source, sizeof (*at)->source) != 0)
 		at = &(*at)->next;

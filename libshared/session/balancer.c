@@ -20,15 +20,6 @@ void balancer_deinit(struct balancer *b)
 	explicit_bzero(b, sizeof *b);
 }
 
-static bool pass_gate(struct balancer *b, uint64_t now_ms, const struct addr *from, const uint8_t *ask)
-{
-	uint8_t cookie[COOKIE_BYTES];
-	enum gate_verdict v = gate_check(&b->gate, now_ms, from, ask, false, cookie);
-	if (v == GATE_ASK_COOKIE)
-		b->handler.send(b->ctx, from, cookie, sizeof cookie);
-	return v == GATE_PASS;
-}
-
 static int send_answer(struct balancer *b, struct noise *noise, const struct addr *to,
 		       uint32_t attempt, const struct answer_payload *answer)
 {
@@ -60,7 +51,7 @@ void balancer_recv(struct balancer *b, uint64_t now_ms, const struct addr *from,
 		gate_bad(&b->gate, now_ms, from);
 		return;
 	}
-	if (!pass_gate(b, now_ms, from, data))
+	if (!gate_lets_in(&b->gate, now_ms, from, data, false, b->handler.send, b->ctx))
 		return;
 	packet_prologue(data, prologue);
 	if (noise_read_init(&noise, &b->config.key, prologue, sizeof prologue, data + NOISE_AT,

@@ -6,6 +6,15 @@
 
 #include <string.h>
 
+void address_mac(const uint8_t key[32], const struct addr *a, uint32_t number, uint8_t *out, size_t len)
+{
+	uint8_t text[sizeof *a + 4], mac[SHA256_BYTES];
+	memcpy(text, a, sizeof *a);
+	be_put(text + sizeof *a, number, 4);
+	hmac_sha256(key, 32, text, sizeof text, mac);
+	memcpy(out, mac, len);
+}
+
 void cookie_jar_init(struct cookie_jar *j, random_fn *random, uint64_t now_ms)
 {
 	j->random = random;
@@ -25,21 +34,11 @@ static void rotate(struct cookie_jar *j, uint64_t now_ms)
 	j->changed_ms = now_ms;
 }
 
-static void compute(const uint8_t secret[32], const struct addr *from, uint32_t attempt,
-		    uint8_t out[COOKIE_LEN])
-{
-	uint8_t text[sizeof *from + 4], mac[SHA256_BYTES];
-	memcpy(text, from, sizeof *from);
-	be_put(text + sizeof *from, attempt, 4);
-	hmac_sha256(secret, 32, text, sizeof text, mac);
-	memcpy(out, mac, COOKIE_LEN);
-}
-
 void cookie_make(struct cookie_jar *j, uint64_t now_ms, const struct addr *from, uint32_t attempt,
 		 uint8_t out[COOKIE_LEN])
 {
 	rotate(j, now_ms);
-	compute(j->secret[0], from, attempt, out);
+	address_mac(j->secret[0], from, attempt, out, COOKIE_LEN);
 }
 
 bool cookie_check(struct cookie_jar *j, uint64_t now_ms, const struct addr *from, uint32_t attempt,
@@ -48,7 +47,7 @@ bool cookie_check(struct cookie_jar *j, uint64_t now_ms, const struct addr *from
 	uint8_t right[COOKIE_LEN];
 	rotate(j, now_ms);
 	for (int i = 0; i < 2; i++) {
-		compute(j->secret[i], from, attempt, right);
+		address_mac(j->secret[i], from, attempt, right, sizeof right);
 		if (bytes_equal_ct(right, cookie, COOKIE_LEN))
 			return true;
 	}

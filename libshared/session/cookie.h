@@ -19,6 +19,10 @@ struct cookie_jar {
 	random_fn *random;
 };
 
+/* The first len bytes, at most SHA256_BYTES, of HMAC(key, address || number): what
+ * cookies, RESET tokens and path challenges are. */
+void address_mac(const uint8_t key[32], const struct addr *a, uint32_t number, uint8_t *out, size_t len);
+
 void cookie_jar_init(struct cookie_jar *j, random_fn *random, uint64_t now_ms);
 void cookie_make(struct cookie_jar *j, uint64_t now_ms, const struct addr *from, uint32_t attempt,
 		 uint8_t out[COOKIE_LEN]);

@@ -39,14 +39,14 @@ void gate_deinit(struct gate *g)
 
 void gate_bad(struct gate *g, uint64_t now_ms, const struct addr *from)
 {
-	budget_spend_addr(&g->bad, from, now_ms);
+	budget_spend_addr(&g->bad, from, 1, now_ms);
 }
 
 void gate_bad_hello(struct gate *g, uint64_t now_ms, const struct addr *from)
 {
 	gate_bad(g, now_ms, from);
-	for (int i = 1; g->paid && i < GATE_BAD_COST; i++)
-		budget_spend_addr(&g->hellos, from, now_ms);
+	if (g->paid) /* for one, so far */
+		budget_spend_addr(&g->hellos, from, GATE_BAD_COST - 1, now_ms);
 }
 
 bool gate_distrusts(const struct gate *g, uint64_t now_ms, const struct addr *from)
@@ -78,7 +78,7 @@ static enum gate_verdict pay(struct gate *g, uint64_t now_ms, const struct addr 
 		g->stats.refused_address++;
 		return GATE_DROP;
 	}
-	budget_spend_addr(&g->hellos, from, now_ms);
+	budget_spend_addr(&g->hellos, from, 1, now_ms);
 	g->paid = true;
 	return GATE_PASS;
 }
@@ -115,4 +115,14 @@ enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr 
 	g->in_second++;
 	g->in_slice++;
 	return GATE_PASS;
+}
+
+bool gate_lets_in(struct gate *g, uint64_t now_ms, const struct addr *from, const uint8_t *hello,
+		  bool need_cookie, gate_send_fn *answer, void *ctx)
+{
+	uint8_t cookie[COOKIE_BYTES];
+	enum gate_verdict v = gate_check(g, now_ms, from, hello, need_cookie, cookie);
+	if (v == GATE_ASK_COOKIE)
+		answer(ctx, from, cookie, sizeof cookie);
+	return v == GATE_PASS;
 }

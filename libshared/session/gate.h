@@ -58,6 +58,10 @@ void gate_deinit(struct gate *g);
  * wants one. With GATE_ASK_COOKIE, `cookie` is the whole packet to be sent. */
 enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr *from,
 			     const uint8_t *hello, bool need_cookie, uint8_t cookie[COOKIE_BYTES]);
+/* The same, and sends the cookie. False: the hello was dealt with. */
+typedef void gate_send_fn(void *ctx, const struct addr *to, const uint8_t *data, size_t len);
+bool gate_lets_in(struct gate *g, uint64_t now_ms, const struct addr *from, const uint8_t *hello,
+		  bool need_cookie, gate_send_fn *answer, void *ctx);
 /* The handshake that was let in did not verify. */
 void gate_bad_hello(struct gate *g, uint64_t now_ms, const struct addr *from);
 /* A packet from there made no sense or was not authentic. */

@@ -23,8 +23,7 @@ void halfopen_deinit(struct halfopen *t)
 
 static struct half *bucket(const struct halfopen *t, const struct addr *from, const uint8_t *init)
 {
-	uint64_t h = bytes_mix(t->seed, be_get(from->ip, 8));
-	h = bytes_mix(h, be_get(from->ip + 8, 8));
+	uint64_t h = bytes_hash16(t->seed, from->ip);
 	h = bytes_mix(h, be_get(from->port, 2) << 32 | be_get(init + ATTEMPT_AT, 4));
 	h = bytes_mix(h, t->seed >> 7);
 	return &t->at[(h >> 16) % t->buckets * WAYS];

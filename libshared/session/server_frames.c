@@ -8,11 +8,7 @@
 
 static void path_token(const struct server *s, uint32_t conn, const struct addr *at, uint8_t out[8])
 {
-	uint8_t text[sizeof *at + 4], mac[SHA256_BYTES];
-	memcpy(text, at, sizeof *at);
-	be_put(text + sizeof *at, conn, 4);
-	hmac_sha256(s->path_key, sizeof s->path_key, text, sizeof text, mac);
-	memcpy(out, mac, 8);
+	address_mac(s->path_key, at, conn, out, 8);
 }
 
 /* Only for a request at least as long, from an address that is not proven. */

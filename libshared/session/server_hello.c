@@ -19,11 +19,7 @@ enum {
 static void reset_token(const struct server *s, uint32_t conn, const struct addr *at,
 			uint8_t out[RESET_TOKEN])
 {
-	uint8_t text[sizeof *at + 4], mac[SHA256_BYTES];
-	memcpy(text, at, sizeof *at);
-	be_put(text + sizeof *at, conn, 4);
-	hmac_sha256(s->reset_key, sizeof s->reset_key, text, sizeof text, mac);
-	memcpy(out, mac, RESET_TOKEN);
+	address_mac(s->reset_key, at, conn, out, RESET_TOKEN);
 }
 
 void server_send_reset(struct server *s, uint64_t now_ms, const struct addr *to, uint32_t conn)
@@ -42,17 +38,6 @@ void server_send_reset(struct server *s, uint64_t now_ms, const struct addr *to,
 	be_put(packet + 1, conn, 4);
 	reset_token(s, conn, to, packet + PACKET_HEADER);
 	s->handler.send(s->ctx, to, packet, sizeof packet);
-}
-
-/* A cookie is needed once many handshakes hang. False: INIT was dealt with. */
-static bool pass_gate(struct server *s, uint64_t now_ms, const struct addr *from, const uint8_t *init)
-{
-	uint8_t cookie[COOKIE_BYTES];
-	bool crowded = s->half.count >= s->config.cookie_above;
-	enum gate_verdict v = gate_check(&s->gate, now_ms, from, init, crowded, cookie);
-	if (v == GATE_ASK_COOKIE)
-		s->handler.send(s->ctx, from, cookie, sizeof cookie);
-	return v == GATE_PASS;
 }
 
 static uint32_t clamp(uint32_t v, uint32_t lo, uint32_t hi) { return v < lo ? lo : v > hi ? hi : v; }
@@ -126,7 +111,8 @@ void server_on_init(struct server *s, uint64_t now_ms, uint64_t wall_ms, const s
 		s->handler.send(s->ctx, from, half->resp, RESP_BYTES);
 		return;
 	}
-	if (!pass_gate(s, now_ms, from, init))
+	bool crowded = s->half.count >= s->config.cookie_above; /* many handshakes hang */
+	if (!gate_lets_in(&s->gate, now_ms, from, init, crowded, s->handler.send, s->ctx))
 		return;
 	packet_prologue(init, prologue);
 	if (noise_read_init(&noise, &s->config.key, prologue, sizeof prologue, init + NOISE_AT,

@@ -23,10 +23,10 @@ struct apps {
 	struct dc *dc;
 	struct listener *listener; /* lives until the last listener_release() */
 	bool closed;
+	struct listener_stats last; /* once closed */
 	struct list conns;
 	size_t open;
 	ev_timer sweep;
-	uint64_t accepted, refused_total, refused_address; /* once the listener is closed */
 	uint64_t refused_answers; /* times that reading stopped for the answers */
 	uint64_t no_auth, stalled; /* closed for want of an AUTH, and for answers not taken */
 };
@@ -427,10 +427,7 @@ static void close_listener(struct apps *p)
 {
 	if (p->closed)
 		return;
-	const struct listener_stats *s = listener_stats(p->listener);
-	p->accepted = s->accepted;
-	p->refused_total = s->refused_total;
-	p->refused_address = s->refused_address;
+	p->last = *listener_stats(p->listener);
 	p->closed = true;
 	listener_close(p->listener);
 }
@@ -469,16 +466,16 @@ void apps_free(struct apps *p)
 
 void apps_metrics(const struct apps *p, struct metrics *m)
 {
-	const struct listener_stats *s = p->closed ? NULL : listener_stats(p->listener);
+	const struct listener_stats *s = p->closed ? &p->last : listener_stats(p->listener);
 	metrics_gauge(m, "dc_app_connections", "Connections of Apps.", (double)p->open);
 	metrics_counter(m, "dc_app_connections_total", "Connections of Apps that were taken.",
-			s ? s->accepted : p->accepted);
+			s->accepted);
 	metrics_labelled(m, true, "counter", "dc_app_refused_total",
 			 "Connections refused or closed and reading stopped, by the limit that was reached.",
-			 "limit", "max_connections", (double)(s ? s->refused_total : p->refused_total));
+			 "limit", "max_connections", (double)s->refused_total);
 	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit",
 			 "max_connections_per_address",
-			 (double)(s ? s->refused_address : p->refused_address));
+			 (double)s->refused_address);
 	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit", "answers_due",
 			 (double)p->refused_answers);
 	metrics_labelled(m, false, "counter", "dc_app_refused_total", "", "limit", "auth_time",

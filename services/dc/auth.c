@@ -58,7 +58,7 @@ static void refuse(struct answer *a)
 	a->dc->counts.auth_failed++;
 	log_refusal(a);
 	if (c)
-		budget_spend_addr(&a->dc->wrong_keys, &c->from, clock_mono_ms());
+		budget_spend_addr(&a->dc->wrong_keys, &c->from, 1, clock_mono_ms());
 	if (c && ++c->wrong_keys >= CONN_WRONG_KEYS_MAX)
 		conn_last(c);
 	answer_error(a, 401, "wrong App or key");

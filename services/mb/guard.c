@@ -53,6 +53,6 @@ void guard_wrong(struct guard *g, const struct addr *from, const char *user, siz
 	uint8_t name[ADDR_SOURCE];
 	user_source(user, user_len, name);
 	budget_spend(&g->users, name, now_ms);
-	budget_spend_addr(&g->addresses, from, now_ms);
-	budget_spend_addr(&g->suspects, from, now_ms);
+	budget_spend_addr(&g->addresses, from, 1, now_ms);
+	budget_spend_addr(&g->suspects, from, 1, now_ms);
 }

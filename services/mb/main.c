@@ -222,7 +222,7 @@ static int open_engine(struct mb *m)
 	struct server_config c = {
 		.key = m->key, .boot = m->boot, .heartbeat_s = (uint16_t)m->config->heartbeat_s,
 		.sessions_max = (uint32_t)m->config->capacity + SERVER_HALF_OPEN_MAX,
-		.cookie_above = SERVER_HALF_OPEN_MAX / 4, 
+		.cookie_above = SERVER_HALF_OPEN_MAX / 4,
 		.gate = {.random = random_bytes, .most_per_s = (uint32_t)m->config->handshakes_per_s,
 			 .address_per_s = (uint32_t)m->config->handshakes_per_address},
 	};

@@ -103,3 +103,23 @@ size_t engine_shape(struct piece p, uint32_t conn, uint32_t attempt, uint8_t pac
 		packet_write_hello(packet, (enum packet_type)packet[0], attempt);
 	return len;
 }
+
+uint64_t engine_take_number(uint64_t *next, int8_t skip)
+{
+	int64_t by = skip >= -64 && skip < 64 ? skip : (int64_t)skip * 60000;
+	if (by >= 0)
+		*next += (uint64_t)by;
+	uint64_t number = by < 0 && (uint64_t)-by <= *next ? *next - (uint64_t)-by : *next;
+	if (number == *next)
+		++*next;
+	return number;
+}
+
+void engine_check_answer(const struct addr *to, const struct addr *from, const uint8_t *data, size_t len,
+			 size_t *allowed)
+{
+	fuzz_check(packet_length_ok(data, len), "a malformed packet is sent");
+	fuzz_check(addr_equal(to, from), "an answer goes to somebody else");
+	fuzz_check(len <= *allowed, "%zu bytes are answered where %zu may be", len, *allowed);
+	*allowed -= len;
+}

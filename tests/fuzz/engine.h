@@ -25,6 +25,14 @@ size_t engine_read_answer(struct noise *n, const uint8_t *packet, size_t len, ui
 size_t engine_answer_hello(struct noise *n, const uint8_t *hello, enum packet_type type,
 			   struct piece payload, uint8_t packet[PACKET_MAX]);
 
+/* The number of the next packet, when `skip` numbers are left out or, below 0, gone back. */
+uint64_t engine_take_number(uint64_t *next, int8_t skip);
+
+/* What is sent is well-formed, goes to whom it answers, and is no longer than what is
+ * still allowed, of which it is taken. */
+void engine_check_answer(const struct addr *to, const struct addr *from, const uint8_t *data, size_t len,
+			 size_t *allowed);
+
 /* Raw bytes as a packet: the first byte chooses the type; bit 0 of the second leaves the
  * length as it is, otherwise it is what the type wants; bit 1 puts `conn` where a session's
  * packet has it, bit 2 makes the header a good one of a handshake with that attempt. */

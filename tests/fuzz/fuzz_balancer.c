@@ -38,10 +38,7 @@ static void take_answer(struct world *w, const uint8_t *data, size_t len)
 static void sends(void *ctx, const struct addr *to, const uint8_t *data, size_t len)
 {
 	struct world *w = ctx;
-	fuzz_check(packet_length_ok(data, len), "a malformed packet is sent");
-	fuzz_check(addr_equal(to, &w->from), "an answer goes to somebody else");
-	fuzz_check(len <= w->allowed, "%zu bytes are answered where %zu may be", len, w->allowed);
-	w->allowed -= len;
+	engine_check_answer(to, &w->from, data, len, &w->allowed);
 	if (data[0] == PACKET_COOKIE)
 		memcpy(w->cookie, data + HELLO_HEADER, COOKIE_LEN);
 	else

@@ -4,6 +4,7 @@
  * is harmless, but for the body that `queue peek` is asked for. */
 #include "fake_loop.h"
 #include "fake_redis.h"
+#include "run_command.h"
 
 #include "cli/command.h"
 #include "cli/doctor.h"
@@ -78,19 +79,6 @@ void doctor_fail(struct doctor *d, const char *fmt, ...)
 
 /* ---- ---- */
 
-static void run(const struct command *c, const struct settings *s, const char *const *words)
-{
-	char *argv[8], *kept[8];
-	int argc = 0;
-	for (; words[argc]; argc++)
-		kept[argc] = argv[argc] = fuzz_copy(words[argc], strlen(words[argc]) + 1);
-	argv[argc] = NULL;
-	int code = c->run(s, argc, argv);
-	fuzz_check(code == EXIT_DONE || code == EXIT_FAILED, "exit code %d", code);
-	for (int i = 0; i < argc; i++)
-		free(kept[i]);
-}
-
 static void examine(const struct settings *s)
 {
 	struct doctor *d = calloc(1, sizeof *d);
@@ -128,7 +116,7 @@ void fuzz_one(struct fuzz *in)
 	fake_redis_feed(p.data, p.len);
 	fuzz_capture();
 	if (a->command)
-		run(a->command, &s, a->words);
+		run_command(a->command, &s, a->words);
 	else
 		examine(&s);
 	const char *said = fuzz_captured(&len);

@@ -193,24 +193,13 @@ static void receive_resp(struct world *w, struct fuzz *in)
 	fuzz_check(w->state == CLIENT_LOGIN, "a good RESP was not taken");
 }
 
-static uint64_t take_number(struct world *w, int8_t skip)
-{
-	int64_t by = skip >= -64 && skip < 64 ? skip : (int64_t)skip * 60000;
-	if (by >= 0)
-		w->next += (uint64_t)by;
-	uint64_t number = by < 0 && (uint64_t)-by <= w->next ? w->next - (uint64_t)-by : w->next;
-	if (number == w->next)
-		w->next++;
-	return number;
-}
-
 static void receive_frames(struct world *w, int8_t skip, struct piece p)
 {
 	uint8_t packet[PACKET_MAX];
 	if (!w->has_keys)
 		return;
 	memcpy(packet + PACKET_HEADER, p.data, p.len);
-	int len = keys_seal(&w->keys, w->conn, take_number(w, skip), packet, p.len);
+	int len = keys_seal(&w->keys, w->conn, engine_take_number(&w->next, skip), packet, p.len);
 	fuzz_check(len > 0, "not sealed");
 	receive(w, packet, (size_t)len);
 }

@@ -208,23 +208,11 @@ static void receive(struct world *w, unsigned who, const uint8_t *data, size_t l
 	free(exact);
 }
 
-/* `skip`: how many numbers are left out, or go back. */
-static uint64_t take_number(struct world *w, int8_t skip)
-{
-	int64_t by = skip >= -64 && skip < 64 ? skip : (int64_t)skip * 60000;
-	if (by >= 0)
-		w->next += (uint64_t)by;
-	uint64_t number = by < 0 && (uint64_t)-by <= w->next ? w->next - (uint64_t)-by : w->next;
-	if (number == w->next)
-		w->next++;
-	return number;
-}
-
 static void receive_frames(struct world *w, unsigned who, int8_t skip, struct piece p)
 {
 	uint8_t packet[PACKET_MAX];
 	memcpy(packet + PACKET_HEADER, p.data, p.len);
-	int len = keys_seal(&w->keys, w->conn, take_number(w, skip), packet, p.len);
+	int len = keys_seal(&w->keys, w->conn, engine_take_number(&w->next, skip), packet, p.len);
 	fuzz_check(len > 0, "not sealed");
 	receive(w, who, packet, (size_t)len);
 }
@@ -232,7 +220,7 @@ static void receive_frames(struct world *w, unsigned who, int8_t skip, struct pi
 static void receive_beat(struct world *w, unsigned who, int8_t skip)
 {
 	uint8_t packet[HEARTBEAT_BYTES];
-	keys_write_beat(&w->keys, PACKET_HEARTBEAT, w->conn, take_number(w, skip), packet);
+	keys_write_beat(&w->keys, PACKET_HEARTBEAT, w->conn, engine_take_number(&w->next, skip), packet);
 	receive(w, who, packet, sizeof packet);
 }
 
