@@ -104,7 +104,8 @@ enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr 
 		g->stats.shed++;
 		return GATE_DROP;
 	}
-	bool load = need_cookie || g->in_second >= g->config.free_per_s;
+	bool load = need_cookie || g->in_second >= g->config.free_per_s ||
+		    g->in_slice >= (g->slice_most + 1) / 2;
 	enum gate_verdict v = GATE_PASS;
 	if (load || gate_distrusts(g, now_ms, from))
 		v = check_cookie(g, now_ms, from, hello, cookie);

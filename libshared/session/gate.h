@@ -3,10 +3,11 @@
  * what costs. In this order:
  *
  *   - above most_per_s, or while it is shut, nobody gets in: the client asks again;
- *   - under load (more than free_per_s agreements in this second, or a caller in
- *     need) the cookie is required. It proves the address, which then pays for its
- *     handshakes, and dearly for one that does not verify; an address that is not
- *     proven pays nothing, so that nobody can be made to pay for another;
+ *   - under load (more than free_per_s agreements in this second, more than half of
+ *     what this slice of it may have, or a caller in need) the cookie is required. It
+ *     proves the address, which then pays for its handshakes, and dearly for one that
+ *     does not verify; an address that is not proven pays nothing, so that nobody can
+ *     be made to pay for another;
  *   - an address whose budget of bad packets is spent needs the cookie always.
  *
  * The engines use it; others only read its statistics and shut it. */

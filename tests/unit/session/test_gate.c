@@ -88,13 +88,15 @@ Test(gate, zeros_mean_the_defaults)
 {
 	struct gate g = made((struct gate_config){0});
 	struct addr a = address("10.0.0.1:4000");
-	const unsigned slice = GATE_MOST_PER_S * GATE_SLICE_MS / 1000;
-	for (unsigned i = 0; i < GATE_FREE_PER_S; i++)
-		cr_assert_eq(bare(&g, i / slice * GATE_SLICE_MS, &a), GATE_PASS, "%u", i);
-	cr_expect_eq(bare(&g, 200, &a), GATE_ASK_COOKIE);
-	for (unsigned i = GATE_FREE_PER_S; i < GATE_MOST_PER_S; i++)
-		cr_assert_eq(with_cookie(&g, i / slice * GATE_SLICE_MS, &a), GATE_PASS,
+	const unsigned half = GATE_MOST_PER_S * GATE_SLICE_MS / 1000 / 2;
+	for (unsigned i = 0; i < GATE_MOST_PER_S; i++) {
+		uint64_t t = i / half / 2 * GATE_SLICE_MS;
+		bool is_bare = i / half % 2 == 0 && i < GATE_FREE_PER_S;
+		if (i == GATE_FREE_PER_S)
+			cr_expect_eq(bare(&g, t, &a), GATE_ASK_COOKIE);
+		cr_assert_eq(is_bare ? bare(&g, t, &a) : with_cookie(&g, t, &a), GATE_PASS,
 			     "%u: without address_per_s there is no limit", i);
+	}
 	cr_expect_eq(with_cookie(&g, 999, &a), GATE_DROP);
 	struct addr b = address("10.0.0.2:4000");
 	for (unsigned i = 0; i < GATE_BAD_BURST; i++) {
@@ -231,11 +233,12 @@ Test(gate, without_cookie_nobody_pays)
 Test(gate, most_per_s_is_for_all)
 {
 	struct gate g = made((struct gate_config){.free_per_s = 4, .most_per_s = 60, .address_per_s = 1});
-	struct addr a = address("10.0.0.1:4000"), b = address("10.0.0.2:4000");
-	for (int i = 0; i < 4; i++)
+	struct addr a = address("10.0.0.1:4000"), b = address("10.0.0.2:4000"), c = address("10.0.0.3:4000");
+	for (int i = 0; i < 3; i++)
 		cr_assert_eq(bare(&g, 0, &a), GATE_PASS);
-	for (int i = 0; i < 2; i++)
-		cr_assert_eq(with_cookie(&g, 0, &a), GATE_PASS);
+	cr_expect_eq(bare(&g, 0, &a), GATE_ASK_COOKIE, "the other half is for those who bring one");
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(with_cookie(&g, 0, i ? &c : &a), GATE_PASS);
 	for (uint64_t t = 0; t < GATE_SLICE_MS; t += 33) {
 		cr_expect_eq(with_cookie(&g, t, &b), GATE_DROP);
 		cr_expect_eq(bare(&g, t, &b), GATE_DROP, "nor is a cookie of any use");
@@ -285,7 +288,7 @@ Test(gate, a_bad_handshake_costs_a_proven_address_dearly)
  * the same address cannot use its handshakes up. */
 Test(gate, without_load_nobody_pays)
 {
-	struct gate g = made((struct gate_config){.free_per_s = 2000, .most_per_s = 10000, .address_per_s = 1});
+	struct gate g = made((struct gate_config){.free_per_s = 2000, .most_per_s = 20000, .address_per_s = 1});
 	struct addr a = address("10.0.0.1:4000");
 	distrust(&g, 0, &a);
 	for (int i = 0; i < 900; i++)
