@@ -15,9 +15,7 @@ int gate_init(struct gate *g, const struct gate_config *config, uint64_t now_ms)
 		g->config.free_per_s = GATE_FREE_PER_S;
 	if (g->config.most_per_s == 0)
 		g->config.most_per_s = GATE_MOST_PER_S;
-	uint32_t most = g->config.most_per_s, slices = 1000 / GATE_SLICE_MS, fifth = most / 5 + (most % 5 > 0);
-	if (g->config.free_per_s > fifth) /* or the cookie would never be asked for in time */
-		g->config.free_per_s = fifth;
+	uint32_t most = g->config.most_per_s, slices = 1000 / GATE_SLICE_MS;
 	g->slice_most = most / slices + (most % slices > 0);
 	if (g->config.bad_burst == 0)
 		g->config.bad_burst = GATE_BAD_BURST;
@@ -105,7 +103,7 @@ enum gate_verdict gate_check(struct gate *g, uint64_t now_ms, const struct addr 
 		return GATE_DROP;
 	}
 	bool load = need_cookie || g->in_second >= g->config.free_per_s ||
-		    g->in_slice >= (g->slice_most + 1) / 2;
+		    g->in_slice >= g->slice_most / 2;
 	enum gate_verdict v = GATE_PASS;
 	if (load || gate_distrusts(g, now_ms, from))
 		v = check_cookie(g, now_ms, from, hello, cookie);

@@ -27,7 +27,7 @@
 
 struct gate_config {
 	uint32_t most_per_s;              /* 0: as above */
-	uint32_t free_per_s;              /* 0: as above; a fifth of most_per_s at most */
+	uint32_t free_per_s;              /* 0: as above */
 	uint32_t bad_burst;               /* 0: as above */
 	uint32_t address_per_s;           /* handshakes of a proven address, ten seconds' worth at once; 0: no limit */
 	random_fn *random;
