@@ -15,12 +15,11 @@ struct piece {
 
 struct outmsg {
 	struct list node;
-	struct ulid id;
-	uint64_t expires_ms;
+	struct outbox_entry entry;
 	uint32_t ref;
 	uint16_t total;   /* 0 once void */
 	uint8_t pieces;   /* at least 1, also when void */
-	bool stored, voided;
+	bool voided;
 	uint8_t *data;    /* behind piece[] */
 	struct piece piece[];
 };
@@ -62,8 +61,8 @@ bool outbox_has_room(const struct outbox *o, uint32_t window)
 	return o->count == 0 || (o->count < OUTBOX_REFS_MAX && o->bytes < window);
 }
 
-int outbox_add(struct outbox *o, uint32_t ref, const struct ulid *id, bool stored,
-	       uint64_t expires_ms, const uint8_t *object, size_t len, uint32_t window)
+int outbox_add(struct outbox *o, uint32_t ref, const struct outbox_entry *e, const uint8_t *object,
+	       size_t len, uint32_t window)
 {
 	if (len == 0 || len > MESSAGE_TOTAL_MAX)
 		return RS_ELIMIT;
@@ -74,8 +73,7 @@ int outbox_add(struct outbox *o, uint32_t ref, const struct ulid *id, bool store
 	struct outmsg *m = malloc(sizeof *m + pieces * sizeof(struct piece) + len);
 	if (!m)
 		return RS_ENOMEM;
-	*m = (struct outmsg){.id = *id, .expires_ms = expires_ms, .ref = ref, .total = (uint16_t)len,
-			     .pieces = (uint8_t)pieces, .stored = stored};
+	*m = (struct outmsg){.entry = *e, .ref = ref, .total = (uint16_t)len, .pieces = (uint8_t)pieces};
 	memset(m->piece, 0, pieces * sizeof(struct piece));
 	m->data = (uint8_t *)(m->piece + pieces);
 	memcpy(m->data, object, len);
@@ -85,13 +83,15 @@ int outbox_add(struct outbox *o, uint32_t ref, const struct ulid *id, bool store
 	return RS_OK;
 }
 
-bool outbox_holds(const struct outbox *o, const struct ulid *id)
+static struct outmsg *find_id(const struct outbox *o, const struct ulid *id)
 {
 	for (struct outmsg *m = first_message(o); !is_end(o, m); m = next_message(m))
-		if (ulid_equal(&m->id, id))
-			return true;
-	return false;
+		if (ulid_equal(&m->entry.id, id))
+			return m;
+	return NULL;
 }
+
+bool outbox_holds(const struct outbox *o, const struct ulid *id) { return find_id(o, id) != NULL; }
 
 static unsigned piece_len(const struct outmsg *m, unsigned i)
 {
@@ -115,13 +115,24 @@ static void set_state(struct outbox *o, struct outmsg *m, unsigned i, enum piece
 	p->state = (uint8_t)to;
 }
 
-/* An expired message is not shown any more: one empty frame takes its place. */
+/* Not to be shown any more: one empty frame takes its place. */
 static void make_void(struct outbox *o, struct outmsg *m)
 {
+	if (m->voided)
+		return;
 	for (unsigned i = 0; i < m->pieces; i++)
 		set_state(o, m, i, PIECE_WAITING);
 	m->voided = true;
 	m->pieces = 1;
+}
+
+int outbox_withdraw(struct outbox *o, const struct ulid *id)
+{
+	struct outmsg *m = find_id(o, id);
+	if (!m)
+		return RS_ENOENT;
+	make_void(o, m);
+	return RS_OK;
 }
 
 static bool put_piece(struct outbox *o, struct outmsg *m, unsigned i, struct writer *w,
@@ -152,7 +163,7 @@ bool outbox_fill(struct outbox *o, struct writer *w, uint32_t number, uint64_t n
 	if (o->stalled)
 		return false;
 	for (struct outmsg *m = first_message(o); !is_end(o, m); m = next_message(m)) {
-		if (!m->voided && wall_ms >= m->expires_ms)
+		if (wall_ms >= m->entry.expires_ms)
 			make_void(o, m);
 		for (unsigned i = 0; i < m->pieces; i++) {
 			if (m->piece[i].state != PIECE_WAITING)
@@ -219,7 +230,7 @@ int outbox_on_message_ack(struct outbox *o, uint32_t ref, uint32_t seen, uint64_
 		return RS_ENOENT;
 	for (unsigned i = 0; i < m->pieces; i++)
 		ack_piece(o, m, i, seen, now_ms);
-	*done = (struct outbox_done){.id = m->id, .stored = m->stored, .voided = m->voided};
+	*done = (struct outbox_done){m->entry.id, m->entry.handed_ms, m->entry.tag, m->voided};
 	o->probes = 0;
 	o->count--;
 	o->bytes -= m->total;

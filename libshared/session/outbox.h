@@ -46,21 +46,32 @@ struct outbox {
 	uint8_t probes;               /* times it asked whether the oldest was taken, in vain */
 };
 
+/* What the owner says of a message. */
+struct outbox_entry {
+	struct ulid id;
+	uint64_t expires_ms, handed_ms; /* wall clock; handed_ms: now */
+	uint8_t tag;                    /* the owner's, comes back */
+};
+
 /* What left the outbox, for the owner's records. */
 struct outbox_done {
 	struct ulid id;
-	bool stored;
-	bool voided; /* it expired on the way and was not shown */
+	uint64_t handed_ms;
+	uint8_t tag;
+	bool voided; /* it expired or was withdrawn on the way */
 };
 
 void outbox_init(struct outbox *o, uint32_t conn);
 void outbox_deinit(struct outbox *o);
 /* `object` (wire/object.h) is copied. RS_EBUSY: no place within `window` bytes or
  * OUTBOX_REFS_MAX; RS_ENOMEM. The first message always finds a place. */
-RS_MUST_CHECK int outbox_add(struct outbox *o, uint32_t ref, const struct ulid *id, bool stored,
-			     uint64_t expires_ms, const uint8_t *object, size_t len, uint32_t window);
+RS_MUST_CHECK int outbox_add(struct outbox *o, uint32_t ref, const struct outbox_entry *e,
+			     const uint8_t *object, size_t len, uint32_t window);
 bool outbox_has_room(const struct outbox *o, uint32_t window);
 bool outbox_holds(const struct outbox *o, const struct ulid *id);
+/* Makes it void, whatever of it was sent: the client shows it only if it has taken
+ * it already. RS_ENOENT: not here. */
+RS_MUST_CHECK int outbox_withdraw(struct outbox *o, const struct ulid *id);
 /* Fills w with MESSAGE frames for packet `number`; false if nothing may be sent
  * now. wall_ms: messages past their expiry become void. */
 bool outbox_fill(struct outbox *o, struct writer *w, uint32_t number, uint64_t now_ms,

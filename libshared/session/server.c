@@ -467,8 +467,10 @@ static struct outbox *get_outbox(struct session *x)
 	return x->outbox;
 }
 
-int server_push(struct server *s, uint32_t conn, const struct record *r, bool stored)
+int server_push(struct server *s, uint32_t conn, const struct record *r, uint8_t flags, uint8_t tag,
+		uint64_t wall_ms)
 {
+	const struct outbox_entry entry = {r->id, r->expires_ms, wall_ms, tag};
 	uint8_t object[OBJECT_MAX];
 	struct session *x = find_state(s, conn, SESSION_ONLINE);
 	if (!x)
@@ -478,17 +480,25 @@ int server_push(struct server *s, uint32_t conn, const struct record *r, bool st
 		return RS_ENOMEM;
 	if (outbox_holds(o, &r->id))
 		return RS_EEXIST;
-	int len = object_encode(r, stored ? OBJECT_STORED : 0, object, sizeof object);
+	int len = object_encode(r, flags, object, sizeof object);
 	if (len < 0)
 		return len;
-	int err = outbox_add(o, x->next_ref, &r->id, stored, r->expires_ms, object, (size_t)len,
-			     window_bytes(x));
+	int err = outbox_add(o, x->next_ref, &entry, object, (size_t)len, window_bytes(x));
 	if (err)
 		return err;
 	x->next_ref++;
 	s->stats.pushed++;
 	server_make_ready(s, o);
 	return RS_OK;
+}
+
+int server_withdraw(struct server *s, uint32_t conn, const struct ulid *id)
+{
+	struct session *x = find_state(s, conn, SESSION_ONLINE);
+	int err = x && x->outbox ? outbox_withdraw(x->outbox, id) : RS_ENOENT;
+	if (!err)
+		server_make_ready(s, x->outbox);
+	return err;
 }
 
 bool server_has_room(const struct server *s, uint32_t conn)

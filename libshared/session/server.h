@@ -54,7 +54,8 @@ struct server_handler {
 	/* A client asks to log in; `login` is borrowed for the call. */
 	void (*on_login)(void *ctx, uint32_t conn, const struct frame_login *login,
 			 const struct addr *from);
-	/* The client has taken a message (or it was void). `user` as given to server_accept(). */
+	/* The client has taken a message (or it was void: expired or
+	 * withdrawn). `user` as given to server_accept(). */
 	void (*on_acked)(void *ctx, uint32_t conn, void *user, const struct outbox_done *done);
 	/* The session ended (not for those that were never accepted or asked to be). */
 	void (*on_gone)(void *ctx, uint32_t conn, void *user, enum close_code why);
@@ -86,9 +87,14 @@ RS_MUST_CHECK int server_accept(struct server *s, uint32_t conn, uint64_t now_ms
 				void *user);
 RS_MUST_CHECK int server_reject(struct server *s, uint32_t conn, uint64_t now_ms,
 				enum close_code code, uint32_t retry_ms);
-/* Hands a message over. RS_EBUSY: the session's window is full, keep it; RS_ENOENT:
+/* Hands a message over. flags: OBJECT_STORED, OBJECT_NOTICE; tag and wall_ms come
+ * back with on_acked. RS_EBUSY: the session's window is full, keep it; RS_ENOENT:
  * no such session online; RS_EEXIST: it is under way already; RS_ELIMIT. */
-RS_MUST_CHECK int server_push(struct server *s, uint32_t conn, const struct record *r, bool stored);
+RS_MUST_CHECK int server_push(struct server *s, uint32_t conn, const struct record *r, uint8_t flags,
+			      uint8_t tag, uint64_t wall_ms);
+/* A message under way is not to be shown any more, unless the client has taken it
+ * already; on_acked comes all the same. RS_ENOENT: it is not under way. */
+RS_MUST_CHECK int server_withdraw(struct server *s, uint32_t conn, const struct ulid *id);
 bool server_has_room(const struct server *s, uint32_t conn);
 /* More waits than fits: heartbeats are answered with "there is something for you". */
 void server_set_more(struct server *s, uint32_t conn, bool more);

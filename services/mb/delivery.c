@@ -125,7 +125,7 @@ static int hand_over(struct mb *m, struct delivery *d, const uint8_t *data, size
 	struct record r;
 	if (record_parse(data, len, &r))
 		return pass_over(m, d, data, len);
-	int err = server_push(m->server, d->user->conn, &r, true);
+	int err = server_push(m->server, d->user->conn, &r, OBJECT_STORED, TAG_NORMAL, mb_time().wall_ms);
 	if (err && err != RS_EEXIST)
 		return err;
 	d->last = r.id;
@@ -172,7 +172,7 @@ static void push_not_stored(struct mb *m, struct user *u, const struct link_push
 		m->counts.damaged_records++;
 		return;
 	}
-	if (server_push(m->server, u->conn, &r, false))
+	if (server_push(m->server, u->conn, &r, 0, TAG_UNSTORED, mb_time().wall_ms))
 		m->counts.not_stored_dropped++;
 }
 
@@ -254,7 +254,8 @@ void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done
 	struct delivery *d = get(m, u);
 	if (!d)
 		return; /* not reported: it comes again after the next login, and is not shown twice */
-	if (done->stored && d->acks == d->acks_cap) {
+	bool stored = done->tag < TAG_UNSTORED;
+	if (stored && d->acks == d->acks_cap) {
 		uint16_t cap = d->acks_cap ? (uint16_t)(2 * d->acks_cap) : 4;
 		struct ulid *ack = cap > d->acks_cap ? realloc(d->ack, cap * sizeof *ack) : NULL;
 		if (!ack)
@@ -262,7 +263,7 @@ void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done
 		d->ack = ack;
 		d->acks_cap = cap;
 	}
-	if (done->stored)
+	if (stored)
 		d->ack[d->acks++] = done->id;
 	if (list_empty(&d->ack_node))
 		list_append(&m->ack_ready, &d->ack_node);

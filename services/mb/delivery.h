@@ -13,6 +13,11 @@
 
 #include "mb.h"
 
+/* What a message under way to a client is: the tag with which it is handed to the
+ * engine, and which comes back with its acknowledgement. The lanes of a queue have
+ * the numbers of enum priority. */
+enum delivery_tag { TAG_NORMAL, TAG_HIGH, TAG_LOW, TAG_UNSTORED, TAG_BROADCAST, TAG_NOTICE };
+
 /* Reads the queue from after the last known message; now, or as soon as it can. */
 void delivery_fetch(struct mb *m, struct user *u);
 /* Redis says that `waiting` messages are stored: are there any we do not know of? */

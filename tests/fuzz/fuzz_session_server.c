@@ -245,11 +245,11 @@ static void push(struct world *w, struct fuzz *in)
 	struct record r = make_record(which);
 	be_put(r.id.b + 12, w->pushed, 4);
 	r.expires_ms = expires_ms;
-	int err = server_push(w->server, w->conn, &r, true);
+	int err = server_push(w->server, w->conn, &r, OBJECT_STORED, 0, fuzz_wall_ms());
 	fuzz_check(err == RS_OK || err == RS_EBUSY || (err == RS_ENOENT && !w->online), "push: %d", err);
 	fuzz_check(err != RS_OK || room, "pushed without room");
 	w->pushed += err == RS_OK;
-	fuzz_check(err || server_push(w->server, w->conn, &r, true) == RS_EEXIST, "pushed twice");
+	fuzz_check(err || server_push(w->server, w->conn, &r, OBJECT_STORED, 0, fuzz_wall_ms()) == RS_EEXIST, "pushed twice");
 }
 
 static void decide(struct world *w, uint8_t how)

@@ -419,7 +419,7 @@ int pair_push(struct engine_pair *p, uint32_t n, size_t body_len, uint64_t expir
 		body[i] = (uint8_t)(n * 31 + i * 7 + (i >> 8));
 	struct record r = {.id = pair_id(n), .sent_ms = pair_wall(p), .expires_ms = expires_ms, .app = "unit",
 			   .app_len = 4, .body = body, .body_len = body_len};
-	return server_push(p->server, p->conn, &r, true);
+	return server_push(p->server, p->conn, &r, OBJECT_STORED, (uint8_t)n, pair_wall(p));
 }
 
 struct session *pair_session(const struct engine_pair *p, unsigned client)

@@ -46,7 +46,7 @@ static void feed(struct world *w, struct peer *p)
 		struct record r = {.id = world_make_id(p, i), .sent_ms = world_wall(w),
 				   .expires_ms = UINT64_MAX / 2, .app = "sim", .app_len = 3, .body = body};
 		r.body_len = world_make_body(p, i, body);
-		err = server_push(b->server, p->conn, &r, true);
+		err = server_push(b->server, p->conn, &r, OBJECT_STORED, 0, world_wall(w));
 		if (err && err != RS_EEXIST)
 			break;
 		fed++;

@@ -106,7 +106,7 @@ static void hand_over(void)
 				   .app_len = 4, .app_id = "order-17", .app_id_len = i == 0 ? 8 : 0,
 				   .body = w.queue[i].body, .body_len = w.queue[i].len};
 		if (!w.queue[i].acked)
-			cr_assert_eq(server_push(w.broker, w.conn, &r, true), 0);
+			cr_assert_eq(server_push(w.broker, w.conn, &r, OBJECT_STORED, 0, 2000 + i), 0);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "support/engine_pair.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <string.h>
 
 static const uint64_t LATE = UINT64_MAX;
@@ -130,6 +131,37 @@ Test(delivery, an_expired_message_is_not_shown)
 	cr_expect_eq(p->client[0].id[0], 2);
 	cr_expect(p->acked == 2 && p->voided == 1 && p->acked_id[0] == 1);
 	cr_expect_eq(server_stats(p->server)->voided, 1);
+	pair_free(p);
+}
+
+/* One that waits, one on its way, one that came but the application does not take:
+ * each is void from then on. What was acknowledged is not under way any more. */
+Test(delivery, a_withdrawn_message_is_not_shown)
+{
+	struct engine_pair *p = online();
+	struct ulid first = pair_id(1), second = pair_id(2), third = pair_id(3);
+	cr_expect_eq(server_withdraw(p->server, p->conn, &first), RS_ENOENT, "nothing was ever under way");
+	cr_assert_eq(pair_push(p, 1, 10, LATE), RS_OK);
+	pair_run(p, 100);
+	cr_expect_eq(server_withdraw(p->server, p->conn, &first), RS_ENOENT, "acknowledged");
+	p->client[0].refuse = UINT_MAX;
+	cr_assert_eq(pair_push(p, 2, 3000, LATE), RS_OK);
+	pair_run(p, 100);
+	cr_expect_gt(p->client[0].offers, 1);
+	p->pass = lose_data;
+	cr_assert_eq(pair_push(p, 3, 3000, LATE), RS_OK);
+	pair_run(p, 30);
+	p->pass = NULL;
+	cr_assert_eq(pair_push(p, 4, 10, LATE), RS_OK);
+	cr_expect_eq(server_withdraw(p->server, p->conn, &second), RS_OK);
+	cr_expect_eq(server_withdraw(p->server, p->conn, &third), RS_OK);
+	cr_expect_eq(server_withdraw(p->server, p->conn + 1, &third), RS_ENOENT);
+	p->client[0].refuse = 0;
+	pair_run(p, 3000);
+	cr_expect_eq(p->client[0].shown, 2);
+	cr_expect(p->client[0].id[0] == 1 && p->client[0].id[1] == 4);
+	cr_expect(p->acked == 4 && p->voided == 2);
+	cr_expect_eq(server_stats(p->server)->voided, 2);
 	pair_free(p);
 }
 

@@ -19,10 +19,15 @@ static struct ulid id_of(uint32_t ref)
 	return id;
 }
 
+static int add_within(struct outbox *o, uint32_t ref, size_t len, uint64_t expires_ms, uint32_t window)
+{
+	struct outbox_entry e = {id_of(ref), expires_ms, 7000 + ref, (uint8_t)(10 + ref)};
+	return outbox_add(o, ref, &e, object, len, window);
+}
+
 static int add_until(struct outbox *o, uint32_t ref, size_t len, uint64_t expires_ms)
 {
-	struct ulid id = id_of(ref);
-	return outbox_add(o, ref, &id, ref & 1, expires_ms, object, len, WINDOW);
+	return add_within(o, ref, len, expires_ms, WINDOW);
 }
 
 static int add(struct outbox *o, uint32_t ref, size_t len) { return add_until(o, ref, len, LATE); }
@@ -62,18 +67,17 @@ static void ack_piece(struct outbox *o, uint32_t ref, uint64_t bitmap, uint32_t 
 Test(outbox, room)
 {
 	struct outbox o;
-	struct ulid id = id_of(9);
+	struct ulid id = id_of(2);
 	outbox_init(&o, 1);
 	cr_expect_eq(add(&o, 1, 0), RS_ELIMIT);
 	cr_expect_eq(add(&o, 1, MESSAGE_TOTAL_MAX + 1), RS_ELIMIT);
-	cr_expect_eq(outbox_add(&o, 1, &id, true, LATE, object, 500, 10), RS_OK, "the first always finds a place");
+	cr_expect_eq(add_within(&o, 1, 500, LATE, 10), RS_OK, "the first always finds a place");
 	cr_expect_not(outbox_has_room(&o, 10));
-	id = id_of(10);
-	cr_expect_eq(outbox_add(&o, 2, &id, true, LATE, object, 1, 10), RS_EBUSY);
-	cr_expect_eq(outbox_add(&o, 2, &id, true, LATE, object, 100, 600), RS_OK);
-	cr_expect_eq(outbox_add(&o, 3, &id, true, LATE, object, 1, 600), RS_EBUSY, "window full to the byte");
+	cr_expect_eq(add_within(&o, 2, 1, LATE, 10), RS_EBUSY);
+	cr_expect_eq(add_within(&o, 2, 100, LATE, 600), RS_OK);
+	cr_expect_eq(add_within(&o, 3, 1, LATE, 600), RS_EBUSY, "window full to the byte");
 	cr_expect(outbox_holds(&o, &id));
-	id = id_of(11);
+	id = id_of(3);
 	cr_expect_not(outbox_holds(&o, &id));
 	outbox_deinit(&o);
 }
@@ -105,7 +109,7 @@ Test(outbox, a_message_is_taken_out_once)
 	send_all(&o, 0, 0);
 	cr_expect_eq(outbox_on_message_ack(&o, 2, 0, 0, &done), RS_ENOENT);
 	cr_expect_eq(outbox_on_message_ack(&o, 1, 0, 0, &done), RS_OK);
-	cr_expect(done.stored && !done.voided);
+	cr_expect(done.tag == 11 && done.handed_ms == 7001 && !done.voided);
 	cr_expect_eq(be_get(done.id.b + 12, 4), 1);
 	cr_expect_eq(outbox_on_message_ack(&o, 1, 0, 0, &done), RS_ENOENT);
 	cr_expect(o.count == 0 && o.bytes == 0 && o.flight == 0);
@@ -277,6 +281,40 @@ Test(outbox, an_expired_message_becomes_void)
 	cr_expect(done.voided);
 	cr_expect(o.count == 0 && o.bytes == 0 && o.flight == 0);
 	outbox_deinit(&o);
+}
+
+/* Whatever became of its pieces so far, one empty frame goes out in their place. */
+Test(outbox, a_withdrawn_message_becomes_void)
+{
+	static const struct {
+		bool sent;
+		uint64_t arrived; /* its pieces, as a bitmap */
+		bool twice;
+	} cases[] = {
+		{false, 0, false}, {true, 0, false}, {true, 2, false}, {true, 7, false}, {true, 7, true},
+	};
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct outbox o;
+		struct outbox_done done;
+		struct frame f[64];
+		struct ulid id = id_of(1);
+		outbox_init(&o, 1);
+		cr_assert_eq(add(&o, 1, 3 * FRAME_PIECE), RS_OK);
+		uint32_t number = cases[i].sent ? send_all(&o, 0, 0) : 0;
+		if (cases[i].arrived)
+			ack_piece(&o, 1, cases[i].arrived, number - 1, 50);
+		for (int n = 0; n <= cases[i].twice; n++)
+			cr_assert_eq(outbox_withdraw(&o, &id), RS_OK, "case %u", i);
+		cr_assert_eq(fill(&o, number, 60, f, 0), 1, "case %u", i);
+		cr_expect(f[0].message.ref == 1 && f[0].message.total == 0, "case %u", i);
+		cr_expect_eq(fill(&o, number + 1, 60, f, 0), -1, "case %u: once", i);
+		cr_expect_eq(o.flight, 10, "case %u", i);
+		cr_assert_eq(outbox_on_message_ack(&o, 1, number, 90, &done), RS_OK, "case %u", i);
+		cr_expect(done.voided && done.tag == 11 && done.handed_ms == 7001, "case %u", i);
+		cr_expect(o.count == 0 && o.bytes == 0 && o.flight == 0, "case %u", i);
+		cr_expect_eq(outbox_withdraw(&o, &id), RS_ENOENT, "case %u: it is gone", i);
+		outbox_deinit(&o);
+	}
 }
 
 /* A client that holds a void message back, since an earlier one is not taken yet,
