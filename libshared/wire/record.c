@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/record.h"
 
+#include "wire/cursor.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -10,35 +12,63 @@ enum { TIME_DIGITS = 13 };
 /* "-" stands for "none" and so cannot be an id. */
 static bool is_none(const char *app_id, size_t len) { return len == 1 && app_id[0] == '-'; }
 
-int record_format(const struct record *r, uint8_t *out, size_t cap)
+static bool is_name_or_none(const char *name, size_t len) { return len == 0 || !name_fault(name, len); }
+
+static bool is_well_formed(const struct record *r)
 {
-	char head[RECORD_HEADER_MAX + 1], id[ULID_TEXT + 1];
-	bool named = r->app_id_len > 0;
-	if (name_fault(r->app, r->app_len))
-		return RS_EINVAL;
-	if (named && (name_fault(r->app_id, r->app_id_len) || is_none(r->app_id, r->app_id_len)))
-		return RS_EINVAL;
-	if (r->sent_ms > TIME_MAX || r->expires_ms > TIME_MAX)
-		return RS_EINVAL;
-	int len = snprintf(head, sizeof head, "%s %.*s %013llu %013llu %.*s\n", ulid_format(&r->id, id),
-			   (int)r->app_len, r->app, (unsigned long long)r->sent_ms,
-			   (unsigned long long)r->expires_ms, named ? (int)r->app_id_len : 1,
-			   named ? r->app_id : "-");
-	if (len < 0 || (size_t)len >= sizeof head)
-		return RS_EINVAL;
-	if (r->body_len > RECORD_BODY_MAX || (size_t)len + r->body_len > cap)
-		return RS_ELIMIT;
-	memcpy(out, head, (size_t)len);
-	if (r->body_len)
-		memcpy(out + len, r->body, r->body_len);
-	return len + (int)r->body_len;
+	return !name_fault(r->app, r->app_len) && is_name_or_none(r->app_id, r->app_id_len) &&
+	       !is_none(r->app_id, r->app_id_len) && is_name_or_none(r->collapse, r->collapse_len) &&
+	       is_name_or_none(r->topic, r->topic_len) && r->sent_ms <= TIME_MAX && r->expires_ms <= TIME_MAX;
 }
 
-/* The next word of a header line that ends at `end`; `stop` follows it. */
-static const char *take_word(const char **at, const char *end, char stop, size_t *len)
+static void write_word(struct writer *w, const char *lead, const char *word, size_t len)
+{
+	write_bytes(w, lead, strlen(lead));
+	write_bytes(w, word, len);
+}
+
+static void write_time(struct writer *w, uint64_t ms)
+{
+	char text[TIME_DIGITS + 2];
+	snprintf(text, sizeof text, " %0*llu", TIME_DIGITS, (unsigned long long)ms);
+	write_bytes(w, text, TIME_DIGITS + 1);
+}
+
+static void write_tokens(struct writer *w, const struct record *r)
+{
+	static const char *const priority[] = {"", " p=high", " p=low"};
+	write_word(w, priority[r->priority], "", 0);
+	if (r->collapse_len)
+		write_word(w, " c=", r->collapse, r->collapse_len);
+	if (r->topic_len)
+		write_word(w, " t=", r->topic, r->topic_len);
+	write_word(w, r->receipt ? " r" : "", "", 0);
+	write_word(w, r->body_elsewhere ? " f" : "", "", 0);
+}
+
+int record_format(const struct record *r, uint8_t *out, size_t cap)
+{
+	struct writer w = writer_over(out, cap);
+	char id[ULID_TEXT + 1];
+	if (!is_well_formed(r))
+		return RS_EINVAL;
+	if (r->body_len > RECORD_BODY_MAX)
+		return RS_ELIMIT;
+	write_word(&w, "", ulid_format(&r->id, id), ULID_TEXT);
+	write_word(&w, " ", r->app, r->app_len);
+	write_time(&w, r->sent_ms);
+	write_time(&w, r->expires_ms);
+	write_word(&w, " ", r->app_id_len ? r->app_id : "-", r->app_id_len ? r->app_id_len : 1);
+	write_tokens(&w, r);
+	write_word(&w, "\n", (const char *)r->body, r->body_len);
+	return w.failed ? RS_ELIMIT : (int)writer_len(&w);
+}
+
+/* The next word of a header line that ends at `end`; a space follows it. */
+static const char *take_word(const char **at, const char *end, size_t *len)
 {
 	const char *word = *at;
-	const char *p = memchr(word, stop, (size_t)(end - word));
+	const char *p = memchr(word, ' ', (size_t)(end - word));
 	if (!p || p == word)
 		return NULL;
 	*len = (size_t)(p - word);
@@ -60,6 +90,73 @@ static int parse_time(const char *word, size_t len, uint64_t *out)
 	return RS_OK;
 }
 
+static bool is_word(const char *at, size_t len, const char *word)
+{
+	return len == strlen(word) && memcmp(at, word, len) == 0;
+}
+
+/* "c=key": lead and a name. */
+static bool take_named(const char *at, size_t len, const char *lead, const char **name, size_t *name_len)
+{
+	size_t n = strlen(lead);
+	if (len <= n || memcmp(at, lead, n) != 0 || name_fault(at + n, len - n))
+		return false;
+	*name = at + n;
+	*name_len = len - n;
+	return true;
+}
+
+/* One of the words after the App's id: its place in their order, 0 if it is none. */
+static int parse_token(const char *at, size_t len, struct record *r)
+{
+	if (is_word(at, len, "p=high") || is_word(at, len, "p=low")) {
+		r->priority = at[2] == 'h' ? PRIORITY_HIGH : PRIORITY_LOW;
+		return 1;
+	}
+	if (take_named(at, len, "c=", &r->collapse, &r->collapse_len))
+		return 2;
+	if (take_named(at, len, "t=", &r->topic, &r->topic_len))
+		return 3;
+	if (is_word(at, len, "r")) {
+		r->receipt = true;
+		return 4;
+	}
+	if (is_word(at, len, "f")) {
+		r->body_elsewhere = true;
+		return 5;
+	}
+	return 0;
+}
+
+/* Up to the newline; each at most once. */
+static int parse_tokens(const char *at, const char *end, struct record *r)
+{
+	int last = 0;
+	for (size_t n; at < end; at += n + 1) {
+		const char *stop = memchr(at, ' ', (size_t)(end - at));
+		n = (size_t)((stop ? stop : end) - at);
+		int place = parse_token(at, n, r);
+		if (place <= last)
+			return RS_EINVAL;
+		last = place;
+	}
+	return at == end + 1 ? RS_OK : RS_EINVAL; /* no space before the newline */
+}
+
+/* The App's id, and behind it the words there are. `end`: the newline. */
+static int parse_rest(const char *at, const char *end, struct record *r)
+{
+	const char *space = memchr(at, ' ', (size_t)(end - at));
+	const char *stop = space ? space : end;
+	r->app_id = at;
+	r->app_id_len = (size_t)(stop - at);
+	if (name_fault(r->app_id, r->app_id_len))
+		return RS_EINVAL;
+	if (is_none(r->app_id, r->app_id_len))
+		r->app_id_len = 0;
+	return space ? parse_tokens(space + 1, end, r) : RS_OK;
+}
+
 int record_parse(const void *data, size_t len, struct record *out)
 {
 	const char *at = data;
@@ -69,23 +166,20 @@ int record_parse(const void *data, size_t len, struct record *out)
 	const char *end = line + 1;
 	struct record r = {0};
 	size_t n;
-	const char *word = take_word(&at, end, ' ', &n);
+	const char *word = take_word(&at, end, &n);
 	if (!word || n != ULID_TEXT || ulid_parse(word, &r.id))
 		return RS_EINVAL;
-	r.app = take_word(&at, end, ' ', &r.app_len);
+	r.app = take_word(&at, end, &r.app_len);
 	if (!r.app || name_fault(r.app, r.app_len))
 		return RS_EINVAL;
-	word = take_word(&at, end, ' ', &n);
+	word = take_word(&at, end, &n);
 	if (parse_time(word, n, &r.sent_ms))
 		return RS_EINVAL;
-	word = take_word(&at, end, ' ', &n);
+	word = take_word(&at, end, &n);
 	if (parse_time(word, n, &r.expires_ms))
 		return RS_EINVAL;
-	r.app_id = take_word(&at, end, '\n', &r.app_id_len);
-	if (!r.app_id || name_fault(r.app_id, r.app_id_len))
+	if (parse_rest(at, line, &r))
 		return RS_EINVAL;
-	if (is_none(r.app_id, r.app_id_len))
-		r.app_id_len = 0;
 	r.body = (const uint8_t *)end;
 	r.body_len = len - (size_t)(end - (const char *)data);
 	if (r.body_len > RECORD_BODY_MAX)

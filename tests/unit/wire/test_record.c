@@ -37,6 +37,13 @@ static void expect_same(const struct record *a, const struct record *b)
 	cr_expect_arr_eq(a->app, b->app, a->app_len);
 	cr_assert_eq(a->app_id_len, b->app_id_len);
 	cr_expect(a->app_id_len == 0 || memcmp(a->app_id, b->app_id, a->app_id_len) == 0);
+	cr_expect_eq(a->priority, b->priority);
+	cr_assert_eq(a->collapse_len, b->collapse_len);
+	cr_expect(a->collapse_len == 0 || memcmp(a->collapse, b->collapse, a->collapse_len) == 0);
+	cr_assert_eq(a->topic_len, b->topic_len);
+	cr_expect(a->topic_len == 0 || memcmp(a->topic, b->topic, a->topic_len) == 0);
+	cr_expect_eq(a->receipt, b->receipt);
+	cr_expect_eq(a->body_elsewhere, b->body_elsewhere);
 	cr_assert_eq(a->body_len, b->body_len);
 	cr_expect(a->body_len == 0 || memcmp(a->body, b->body, a->body_len) == 0);
 }
@@ -94,8 +101,10 @@ Test(record, the_longest_and_the_shortest)
 {
 	static uint8_t body[RECORD_BODY_MAX];
 	struct record r = example();
-	r.app = r.app_id = a64;
-	r.app_len = r.app_id_len = NAME_MAX_BYTES;
+	r.app = r.app_id = r.collapse = r.topic = a64;
+	r.app_len = r.app_id_len = r.collapse_len = r.topic_len = NAME_MAX_BYTES;
+	r.priority = PRIORITY_HIGH;
+	r.receipt = r.body_elsewhere = true;
 	r.sent_ms = r.expires_ms = 9999999999999;
 	r.body = body;
 	r.body_len = sizeof body;
@@ -103,7 +112,30 @@ Test(record, the_longest_and_the_shortest)
 	cr_expect_eq(record_format(&r, out, sizeof out), RECORD_MAX);
 	r = (struct record){.app = "%", .app_len = 1};
 	there_and_back(&r);
-	cr_expect_eq(record_format(&r, out, sizeof out), RECORD_HEADER_MAX - 2 * (NAME_MAX_BYTES - 1));
+	cr_expect_eq(record_format(&r, out, sizeof out),
+		     RECORD_HEADER_MAX - RECORD_TOKENS_MAX - 2 * (NAME_MAX_BYTES - 1));
+}
+
+Test(record, words_behind_the_apps_id)
+{
+	for (unsigned bits = 0; bits < 48; bits++) {
+		struct record r = example();
+		r.priority = (enum priority)(bits % 3);
+		r.receipt = bits / 3 & 1;
+		r.body_elsewhere = bits / 3 & 2;
+		r.collapse = "score";
+		r.collapse_len = bits / 3 & 4 ? 5 : 0;
+		r.topic = "a/b";
+		r.topic_len = bits / 3 & 8 ? 3 : 0;
+		there_and_back(&r);
+	}
+	struct record r = example();
+	r.priority = PRIORITY_LOW;
+	r.receipt = r.body_elsewhere = true;
+	r.collapse = r.topic = "x";
+	r.collapse_len = r.topic_len = 1;
+	cr_expect_gt(record_format(&r, out, sizeof out), 0);
+	cr_expect_not_null(memmem(out, 100, " order-17 p=low c=x t=x r f\nhello", 33));
 }
 
 Test(record, names_are_not_formats)
@@ -198,6 +230,16 @@ Test(record, what_is_not_a_record)
 		EXAMPLE_ID " chat" TIMES "\n",
 		EXAMPLE_ID " chat 1732370000000 1732456400000\n",
 		EXAMPLE_ID " chat" TIMES "a b\n",
+		EXAMPLE_ID " chat" TIMES "a r \n",
+		EXAMPLE_ID " chat" TIMES "a  r\n",
+		EXAMPLE_ID " chat" TIMES "a r r\n",
+		EXAMPLE_ID " chat" TIMES "a f r\n",
+		EXAMPLE_ID " chat" TIMES "a p=normal\n",
+		EXAMPLE_ID " chat" TIMES "a p=\n",
+		EXAMPLE_ID " chat" TIMES "a c=\n",
+		EXAMPLE_ID " chat" TIMES "a t=a{b\n",
+		EXAMPLE_ID " chat" TIMES "a c=a c=b\n",
+		EXAMPLE_ID " chat" TIMES "a r p=high\n",
 		EXAMPLE_ID " chat" TIMES "a \n",
 		EXAMPLE_ID " chat" TIMES "a\r\n",
 		EXAMPLE_ID "  chat" TIMES "-\n",
