@@ -20,7 +20,23 @@ Test(object, bytes_on_the_wire)
 	cr_expect_arr_eq(out, want, sizeof want);
 }
 
-static void round_trip(size_t app_len, size_t app_id_len, size_t body_len, uint8_t flags)
+Test(object, bytes_on_the_wire_with_a_topic)
+{
+	static const uint8_t want[] = {
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 9, 7,
+		4, 'c', 'h', 'a', 't', 0, 6, 'n', 'e', 'w', 's', '/', 'a', 'h', 'i'};
+	struct record r = sample;
+	uint8_t out[OBJECT_MAX];
+	r.app_id_len = 0;
+	r.topic = "news/a";
+	r.topic_len = 6;
+	r.body = (const uint8_t *)"hi";
+	r.body_len = 2;
+	cr_assert_eq(object_encode(&r, OBJECT_STORED | OBJECT_NOTICE, out, sizeof out), (int)sizeof want);
+	cr_expect_arr_eq(out, want, sizeof want);
+}
+
+static void round_trip(size_t app_len, size_t app_id_len, size_t topic_len, size_t body_len, uint8_t flags)
 {
 	static uint8_t out[OBJECT_MAX], body[RECORD_BODY_MAX];
 	static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz01";
@@ -32,31 +48,38 @@ static void round_trip(size_t app_len, size_t app_id_len, size_t body_len, uint8
 	r.app_len = app_len;
 	r.app_id = app_id_len ? name : NULL;
 	r.app_id_len = app_id_len;
+	r.topic = topic_len ? name : NULL;
+	r.topic_len = topic_len;
 	r.body = body_len ? body : NULL;
 	r.body_len = body_len;
+	memset(&got, 0xff, sizeof got); /* what an object does not hold is cleared */
 	int len = object_encode(&r, flags, out, sizeof out);
-	cr_assert_eq(len, (int)(35 + app_len + app_id_len + body_len));
+	cr_assert_eq(len, (int)(35 + app_len + app_id_len + (topic_len ? 1 + topic_len : 0) + body_len));
 	cr_assert_eq(object_decode(out, (size_t)len, &got, &got_flags), RS_OK);
 	cr_expect(ulid_equal(&got.id, &r.id));
 	cr_expect_eq(got.sent_ms, r.sent_ms);
 	cr_expect_eq(got.expires_ms, r.expires_ms);
-	cr_expect_eq(got_flags, flags);
+	cr_expect_eq(got_flags, (flags & ~OBJECT_TOPIC) | (topic_len ? OBJECT_TOPIC : 0));
 	cr_expect(got.app_len == app_len && memcmp(got.app, name, app_len) == 0);
 	cr_expect(got.app_id_len == app_id_len && memcmp(got.app_id, name, app_id_len) == 0);
+	cr_expect(got.topic_len == topic_len && memcmp(got.topic ? got.topic : "", name, topic_len) == 0);
+	cr_expect(!got.priority && !got.collapse_len && !got.receipt && !got.body_elsewhere);
 	cr_expect(got.body_len == body_len && memcmp(got.body, body, body_len) == 0);
 }
 
 Test(object, round_trips)
 {
-	static const size_t app[] = {1, 63, 64}, app_id[] = {0, 1, 64}, body[] = {0, 1, 448, RECORD_BODY_MAX};
+	static const size_t app[] = {1, 63, 64}, app_id[] = {0, 1, 64}, topic[] = {0, 1, 64},
+			    body[] = {0, 1, 448, RECORD_BODY_MAX};
 	static const uint8_t flags[] = {0, OBJECT_STORED, 0xfe, 0xff}; /* those of later versions are passed on */
 	unsigned cases = 0;
 	for (int a = 0; a < 3; a++)
 		for (int i = 0; i < 3; i++)
-			for (int b = 0; b < 4; b++)
-				for (int f = 0; f < 4; f++, cases++)
-					round_trip(app[a], app_id[i], body[b], flags[f]);
-	cr_expect_eq(cases, 144);
+			for (int t = 0; t < 3; t++)
+				for (int b = 0; b < 4; b++)
+					for (int f = 0; f < 4; f++, cases++)
+						round_trip(app[a], app_id[i], topic[t], body[b], flags[f]);
+	cr_expect_eq(cases, 432);
 }
 
 Test(object, what_is_too_long_is_not_written)
@@ -76,6 +99,10 @@ Test(object, what_is_too_long_is_not_written)
 	r.app_id = name;
 	r.app_id_len = sizeof name;
 	cr_expect_eq(object_encode(&r, 0, out, sizeof out), RS_ELIMIT);
+	r = sample;
+	r.topic = name;
+	r.topic_len = sizeof name;
+	cr_expect_eq(object_encode(&r, 0, out, sizeof out), RS_ELIMIT);
 	int len = object_encode(&sample, 0, out, sizeof out);
 	for (size_t cap = 0; cap < (size_t)len; cap++) {
 		uint8_t *exact = malloc(cap);
@@ -88,7 +115,10 @@ Test(object, what_is_too_long_is_not_written)
 Test(object, every_truncation)
 {
 	uint8_t out[OBJECT_MAX];
-	int len = object_encode(&sample, 0, out, sizeof out);
+	struct record with_topic = sample;
+	with_topic.topic = "news";
+	with_topic.topic_len = 4;
+	int len = object_encode(&with_topic, 0, out, sizeof out);
 	for (size_t cut = 0; cut <= (size_t)len; cut++) {
 		struct record r;
 		uint8_t flags, *exact = malloc(cut);
@@ -106,11 +136,17 @@ Test(object, malformed)
 		{"no app", 33, 0}, {"an app of 65 bytes", 33, 65}, {"an app of 255 bytes", 33, 255},
 		{"a space in the app", 34, ' '}, {"a brace in the app", 34, '{'}, {"a NUL in the app", 34, 0},
 		{"bad UTF-8 in the app", 34, 0xff}, {"an id of 255 bytes", 38, 255}, {"a space in the id", 39, ' '},
-		{"a control character in the id", 40, '\n'}};
+		{"a control character in the id", 40, '\n'}, {"no topic", 47, 0}, {"a topic of 255 bytes", 47, 255},
+		{"a topic of 65 bytes", 47, 65}, {"a space in the topic", 48, ' '}, {"a brace in the topic", 51, '}'}};
+	struct record with_topic = sample;
+	with_topic.topic = "news";
+	with_topic.topic_len = 4;
+	with_topic.body = (const uint8_t *)"enough of a body that a length of 65 would lie within the whole of it, too";
+	with_topic.body_len = 74;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint8_t out[OBJECT_MAX], flags;
 		struct record r;
-		int len = object_encode(&sample, 0, out, sizeof out);
+		int len = object_encode(&with_topic, 0, out, sizeof out);
 		out[cases[i].at] = cases[i].to;
 		cr_expect_eq(object_decode(out, (size_t)len, &r, &flags), RS_EINVAL, "%s", cases[i].what);
 	}
