@@ -20,7 +20,8 @@ local current = call('HMGET', presence, 'owner', 'broker')
 if current[1] ~= owner or not current[2] then return 0 end
 
 local time = call('TIME')
-call('HDEL', presence, 'broker', 'boot', 'conn', 'address', 'since', 'lease')
+call('HDEL', presence, 'broker', 'boot', 'conn', 'address', 'since', 'lease',
+	'handed:normal', 'handed:high', 'handed:low')
 call('HSET', presence, 'seen', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
 call('PEXPIRE', presence, tombstone)
 return 1

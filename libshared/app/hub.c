@@ -55,6 +55,18 @@ int hub_send(struct hub_link *l, const struct link_message *m)
 	return len < 0 ? len : link_send(l->link, out, (size_t)len);
 }
 
+size_t hub_send_all(struct hub *h, const struct link_message *m)
+{
+	int len = link_encode(m, h->out, sizeof h->out);
+	size_t told = 0;
+	for (struct list *n = h->links.next; len >= 0 && n != &h->links;) {
+		struct hub_link *l = LIST_ENTRY(n, struct hub_link, in_hub);
+		n = n->next;
+		told += l->known && link_send(l->link, h->out, (size_t)len) == RS_OK;
+	}
+	return told;
+}
+
 /* Without the link itself, which is gone or goes with the caller. */
 static void forget(struct hub_link *l)
 {

@@ -60,6 +60,8 @@ void hub_free(struct hub *h); /* on_gone is called for each known link; NULL is 
 /* The known link of this broker and boot, or NULL. */
 struct hub_link *hub_find(const struct hub *h, struct link_name id, uint64_t boot);
 RS_MUST_CHECK int hub_send(struct hub_link *l, const struct link_message *m);
+/* To every known broker; how many were told. */
+size_t hub_send_all(struct hub *h, const struct link_message *m);
 /* An encoded message as it is. */
 RS_MUST_CHECK int hub_pass_on(struct hub_link *l, const uint8_t *data, size_t len);
 /* <daemon>_links, _links_total, _links_replaced_total and _links_refused_total. */

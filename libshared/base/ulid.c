@@ -53,3 +53,5 @@ bool ulid_is_zero(const struct ulid *a)
 	static const struct ulid zero;
 	return ulid_equal(a, &zero);
 }
+
+uint64_t ulid_time_ms(const struct ulid *id) { return be_get(id->b, 6); }

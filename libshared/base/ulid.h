@@ -18,6 +18,8 @@ struct ulid {
 };
 
 struct ulid ulid_make(uint64_t wall_ms, const uint8_t random[10]);
+/* The time it was made with, ms since 1970. */
+uint64_t ulid_time_ms(const struct ulid *id);
 char *ulid_format(const struct ulid *id, char out[ULID_TEXT + 1]); /* returns out */
 /* text: exactly 26 characters, upper case, need not end in NUL. */
 RS_MUST_CHECK int ulid_parse(const char *text, struct ulid *out);

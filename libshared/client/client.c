@@ -31,6 +31,8 @@ struct restante {
 	struct seen_file *seen;  /* NULL: memory only */
 	restante_message_fn *on_message;
 	restante_state_fn *on_state;
+	restante_reply_fn *on_reply;
+	restante_missed_fn *on_missed;
 	void *ctx;
 	unsigned why;
 	int seen_errno;
@@ -45,6 +47,12 @@ _Static_assert((int)RESTANTE_STOPPED == (int)CLIENT_STOPPED &&
 	       (int)RESTANTE_ASKING == (int)CLIENT_ASKING && (int)RESTANTE_HELLO == (int)CLIENT_HELLO &&
 	       (int)RESTANTE_LOGIN == (int)CLIENT_LOGIN && (int)RESTANTE_ONLINE == (int)CLIENT_ONLINE,
 	       "the states are the engine's");
+_Static_assert((int)RESTANTE_ERROR_NAME == (int)RS_EINVAL && (int)RESTANTE_ERROR_MANY == (int)RS_ELIMIT &&
+	       (int)RESTANTE_ERROR_MEMORY == (int)RS_ENOMEM && (int)RESTANTE_ERROR_STOPPED == (int)RS_EDOWN,
+	       "the errors are the engine's");
+_Static_assert((int)RESTANTE_REPLY_DONE == (int)REPLY_DONE &&
+	       (int)RESTANTE_REPLY_INVALID == (int)REPLY_INVALID &&
+	       (int)RESTANTE_REPLY_TOO_MANY == (int)REPLY_TOO_MANY, "the codes are the protocol's");
 
 /* ---- what the engine calls ---- */
 
@@ -62,17 +70,12 @@ static void copy_name(char out[NAME_MAX_BYTES + 1], const char *name, size_t len
 	out[len] = '\0';
 }
 
-/* Shown, then written down, and only then acknowledged. When it cannot be written
- * down (a full disk) it has been shown all the same: it is acknowledged, and
- * restante_seen_errno() tells of it. */
-static int on_message(void *ctx, const struct client_message *m)
+static int show(struct restante *r, const struct client_message *m)
 {
-	struct restante *r = ctx;
-	char id[ULID_TEXT + 1], app[NAME_MAX_BYTES + 1], app_id[NAME_MAX_BYTES + 1];
-	if (r->stop_wanted)
-		return 1;
+	char id[ULID_TEXT + 1], app[NAME_MAX_BYTES + 1], app_id[NAME_MAX_BYTES + 1], topic[NAME_MAX_BYTES + 1];
 	copy_name(app, m->record.app, m->record.app_len);
 	copy_name(app_id, m->record.app_id_len ? m->record.app_id : "", m->record.app_id_len);
+	copy_name(topic, m->record.topic_len ? m->record.topic : "", m->record.topic_len);
 	struct restante_message shown = {
 		.id = ulid_format(&m->record.id, id),
 		.app = app,
@@ -82,8 +85,35 @@ static int on_message(void *ctx, const struct client_message *m)
 		.stored = m->stored,
 		.body = m->record.body,
 		.len = m->record.body_len,
+		.topic = topic,
 	};
-	int refused = r->on_message(r->ctx, &shown);
+	return r->on_message(r->ctx, &shown);
+}
+
+/* A notice of a later version is passed over: nobody here would understand it. */
+static void tell_notice(struct restante *r, const struct client_message *m)
+{
+	char app[NAME_MAX_BYTES + 1];
+	uint64_t count;
+	if (!r->on_missed || notice_missed(m->record.body, m->record.body_len, &count))
+		return;
+	copy_name(app, m->record.app, m->record.app_len);
+	r->on_missed(r->ctx, app, count);
+}
+
+/* Shown, then written down, and only then acknowledged. When it cannot be written
+ * down (a full disk) it has been shown all the same: it is acknowledged, and
+ * restante_seen_errno() tells of it. */
+static int on_message(void *ctx, const struct client_message *m)
+{
+	struct restante *r = ctx;
+	int refused = 0;
+	if (r->stop_wanted)
+		return 1;
+	if (m->notice)
+		tell_notice(r, m);
+	else
+		refused = show(r, m);
 	if (!refused && r->seen)
 		r->seen_errno = seen_file_add(r->seen, &m->record.id) ? errno : 0;
 	return refused;
@@ -97,6 +127,13 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 		r->on_state(r->ctx, (enum restante_state)state, why);
 }
 
+static void on_reply(void *ctx, uint32_t number, unsigned code)
+{
+	struct restante *r = ctx;
+	if (r->on_reply)
+		r->on_reply(r->ctx, (int)number, code);
+}
+
 static void on_seen_before(void *ctx, const struct ulid *id)
 {
 	struct restante *r = ctx;
@@ -108,7 +145,7 @@ static void on_seen_before(void *ctx, const struct ulid *id)
 static int open_parts(struct restante *r, const char *seen_file, const struct client_config *config,
 		      char *error, size_t error_len)
 {
-	static const struct client_handler handler = {on_send, on_message, on_state};
+	static const struct client_handler handler = {on_send, on_message, on_state, on_reply};
 	int err = client_new(&r->engine, config, &handler, r);
 	if (!err)
 		err = peer_socket_init(&r->socket);
@@ -136,6 +173,8 @@ struct restante *restante_open(const struct restante_options *options, char *err
 	r->socket.fd = -1;
 	r->on_message = known.on_message;
 	r->on_state = known.on_state;
+	r->on_reply = known.on_reply;
+	r->on_missed = known.on_missed;
 	r->ctx = known.ctx;
 	if (open_parts(r, known.seen_file, &config, error, error_len)) {
 		restante_close(r);
@@ -222,6 +261,27 @@ void restante_process(struct restante *r)
 		stop_now(r);
 }
 
+/* ---- requests ---- */
+
+static int request(struct restante *r, enum request_kind kind, const char *text)
+{
+	if (r->stop_wanted || (r->started && client_state(r->engine) == CLIENT_STOPPED))
+		return RESTANTE_ERROR_STOPPED;
+	return text ? client_request(r->engine, clock_mono_ms(), kind, text, strlen(text)) : RESTANTE_ERROR_NAME;
+}
+
+int restante_subscribe(struct restante *r, const char *filter) { return request(r, REQUEST_SUBSCRIBE, filter); }
+
+int restante_unsubscribe(struct restante *r, const char *filter)
+{
+	return request(r, REQUEST_UNSUBSCRIBE, filter);
+}
+
+int restante_set_storage(struct restante *r, const char *app, int on)
+{
+	return request(r, on ? REQUEST_STORE_ON : REQUEST_STORE_OFF, app ? app : "*");
+}
+
 /* ---- questions ---- */
 
 int restante_fd(const struct restante *r) { return r->socket.fd; }
@@ -262,6 +322,26 @@ const char *restante_state_text(enum restante_state state)
 {
 	bool known = (int)state >= RESTANTE_STOPPED && state <= RESTANTE_ONLINE;
 	return known ? client_state_text((enum client_state)state) : "unknown";
+}
+
+const char *restante_reply_text(unsigned code)
+{
+	static const char *const text[] = {
+		[REPLY_DONE] = "done", [REPLY_INVALID] = "not valid", [REPLY_TOO_MANY] = "too many",
+		[REPLY_LATER] = "not possible now",
+	};
+	return code < sizeof text / sizeof *text ? text[code] : "refused";
+}
+
+const char *restante_error_text(int error)
+{
+	switch (error) {
+	case RESTANTE_ERROR_NAME: return "not " NAME_RULE;
+	case RESTANTE_ERROR_MANY: return "too many requests wait for their answers";
+	case RESTANTE_ERROR_MEMORY: return "out of memory";
+	case RESTANTE_ERROR_STOPPED: return "the client has stopped";
+	default: return "no error";
+	}
 }
 
 const char *restante_version(void) { return RESTANTE_VERSION; }

@@ -53,6 +53,22 @@ struct restante_message {
 	int stored;              /* 1: it waits in the queue until acknowledged */
 	const void *body;        /* any bytes; not NUL-terminated */
 	size_t len;
+	const char *topic;       /* to which it was sent, "" if it was sent to this user alone */
+};
+
+/* Why a request was not taken. */
+enum restante_error {
+	RESTANTE_ERROR_NAME = -1,    /* a filter or an App's name that cannot be one */
+	RESTANTE_ERROR_MANY = -2,    /* too many requests wait for their answers */
+	RESTANTE_ERROR_MEMORY = -4,
+	RESTANTE_ERROR_STOPPED = -6, /* the client has stopped */
+};
+
+/* What became of a request; other codes: refused for a reason of a later version. */
+enum restante_reply {
+	RESTANTE_REPLY_DONE,
+	RESTANTE_REPLY_INVALID,  /* no such filter, or not understood */
+	RESTANTE_REPLY_TOO_MANY, /* the user has too many subscriptions */
 };
 
 /* Return 0 when you have taken the message: it is acknowledged, and will not be
@@ -61,6 +77,11 @@ struct restante_message {
 typedef int restante_message_fn(void *ctx, const struct restante_message *m);
 /* The state changed. code: as in docs/protocol.md "Close codes", 0 if none. */
 typedef void restante_state_fn(void *ctx, enum restante_state state, unsigned code);
+/* A request was answered. code: enum restante_reply. */
+typedef void restante_reply_fn(void *ctx, int number, unsigned code);
+/* `count` messages of this App were displaced from the user's full queue: they do
+ * not come any more. */
+typedef void restante_missed_fn(void *ctx, const char *app, uint64_t count);
 
 struct restante_options {
 	size_t size;                /* sizeof(struct restante_options); set by the INIT macro */
@@ -75,8 +96,10 @@ struct restante_options {
 	restante_message_fn *on_message;
 	restante_state_fn *on_state; /* may be NULL */
 	void *ctx;
+	restante_reply_fn *on_reply;   /* may be NULL */
+	restante_missed_fn *on_missed; /* may be NULL */
 };
-#define RESTANTE_OPTIONS_INIT {sizeof(struct restante_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define RESTANTE_OPTIONS_INIT {sizeof(struct restante_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 /* Checks the options (all are copied), opens the socket and begins. NULL: `error`
  * (error_len bytes) says what is wrong. */
@@ -94,6 +117,15 @@ RESTANTE_API int restante_fd(const struct restante *r);
  * no time while the computer sleeps: call restante_process() when it wakes. */
 RESTANTE_API int restante_timeout_ms(const struct restante *r);
 RESTANTE_API void restante_process(struct restante *r);
+/* Requests. They are carried out in the order in which they are made, at once or when
+ * the client is online, and each is answered once (on_reply), whatever fails in
+ * between; what still waits when the client stops is dropped. A subscription and a
+ * setting outlive the client: they are the user's. Each returns the request's number,
+ * from 1 on, or an enum restante_error. May be called from a callback. */
+RESTANTE_API int restante_subscribe(struct restante *r, const char *filter);
+RESTANTE_API int restante_unsubscribe(struct restante *r, const char *filter);
+/* Whether messages of this App (NULL or "*": of all) are kept while the user is away. */
+RESTANTE_API int restante_set_storage(struct restante *r, const char *app, int on);
 RESTANTE_API enum restante_state restante_state(const struct restante *r);
 /* Why it stopped or waits: a close code, and an English phrase (static storage). */
 RESTANTE_API unsigned restante_why(const struct restante *r);
@@ -103,6 +135,8 @@ RESTANTE_API const char *restante_broker(struct restante *r);
  * It was shown and acknowledged all the same, and is remembered until the close. */
 RESTANTE_API int restante_seen_errno(const struct restante *r);
 RESTANTE_API const char *restante_code_text(unsigned code);
+RESTANTE_API const char *restante_reply_text(unsigned code);
+RESTANTE_API const char *restante_error_text(int error);
 RESTANTE_API const char *restante_state_text(enum restante_state state);
 RESTANTE_API const char *restante_version(void);
 

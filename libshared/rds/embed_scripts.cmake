@@ -2,6 +2,7 @@
 # Writes a C file with the Lua scripts, byte for byte, and their SHA-1:
 #   cmake -DOUT=scripts_embedded.c "-DSCRIPTS=a.lua;b.lua" -P embed_scripts.cmake
 # The files must be those that enum script_id of scripts.h names, no more, no less.
+# A line "--@include NAME" stands for the file include/NAME.lua beside them.
 cmake_minimum_required(VERSION 3.25)
 
 file(READ "${CMAKE_CURRENT_LIST_DIR}/scripts.h" header)
@@ -31,8 +32,17 @@ set(arrays "")
 set(table "")
 foreach(name IN LISTS wanted)
   set(path "${path_of_${name}}")
-  file(READ "${path}" hex HEX)
-  file(SHA1 "${path}" sha1)
+  file(READ "${path}" source)
+  cmake_path(GET path PARENT_PATH folder)
+  string(REGEX MATCHALL "--@include [a-z_]+\n" includes "${source}")
+  foreach(line IN LISTS includes)
+    string(REGEX REPLACE "--@include ([a-z_]+)\n" "\\1" part "${line}")
+    file(READ "${folder}/include/${part}.lua" text)
+    string(REPLACE "--@include ${part}\n" "${text}" source "${source}")
+  endforeach()
+  file(WRITE "${OUT}.lua" "${source}")
+  file(READ "${OUT}.lua" hex HEX)
+  file(SHA1 "${OUT}.lua" sha1)
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
   string(REGEX REPLACE "(................................................................................)"
                        "\\1\n\t" bytes "${bytes}")
@@ -51,4 +61,5 @@ ${arrays}_Static_assert(SCRIPT_COUNT == ${count}, \"scripts.h has changed: embed
 const struct script scripts[SCRIPT_COUNT] = {
 ${table}};
 ")
+file(REMOVE "${OUT}.lua")
 file(RENAME "${OUT}.new" "${OUT}")

@@ -47,9 +47,40 @@ static size_t user_key(char *out, const char *user, size_t len, const char *what
 	return finish(&w);
 }
 
-size_t key_queue(char out[KEY_MAX], const char *user, size_t len)
+static void put_once(struct writer *w, const char *app, size_t app_len, const char *id, size_t id_len)
 {
-	return user_key(out, user, len, "}:queue");
+	put_str(w, ":once:{");
+	put(w, app, app_len);
+	put_str(w, "}:");
+	put(w, id, id_len);
+}
+
+size_t key_queue(char out[KEY_MAX], const char *user, size_t len, enum priority lane)
+{
+	static const char *const queue[PRIORITIES] = {
+		[PRIORITY_NORMAL] = "}:queue", [PRIORITY_HIGH] = "}:queue:high", [PRIORITY_LOW] = "}:queue:low",
+	};
+	return user_key(out, user, len, queue[lane]);
+}
+
+size_t key_settings(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:settings");
+}
+
+size_t key_index(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:index");
+}
+
+size_t key_journal(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:journal");
+}
+
+size_t key_missed(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:missed");
 }
 
 size_t key_presence(char out[KEY_MAX], const char *user, size_t len)
@@ -57,15 +88,71 @@ size_t key_presence(char out[KEY_MAX], const char *user, size_t len)
 	return user_key(out, user, len, "}:presence");
 }
 
+size_t key_cursor(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:cursor");
+}
+
 size_t key_once(char out[KEY_MAX], const char *user, size_t len, const char *app, size_t app_len,
 		const char *id, size_t id_len)
 {
 	struct writer w = begin(out, "rs:{");
 	put(&w, user, len);
-	put_str(&w, "}:once:{");
-	put(&w, app, app_len);
-	put_str(&w, "}:");
-	put(&w, id, id_len);
+	put_str(&w, "}");
+	put_once(&w, app, app_len, id, id_len);
+	return finish(&w);
+}
+
+static size_t whole_key(char *out, const char *name)
+{
+	struct writer w = begin(out, name);
+	return finish(&w);
+}
+
+size_t key_broadcasts(char out[KEY_MAX]) { return whole_key(out, "rs:broadcast:{all}:kept"); }
+
+size_t key_broadcasts_version(char out[KEY_MAX]) { return whole_key(out, "rs:broadcast:{all}:version"); }
+
+size_t key_broadcast_once(char out[KEY_MAX], const char *app, size_t app_len, const char *id, size_t id_len)
+{
+	struct writer w = begin(out, "rs:broadcast:{all}");
+	put_once(&w, app, app_len, id, id_len);
+	return finish(&w);
+}
+
+size_t key_topics_of(char out[KEY_MAX], const char *user, size_t len)
+{
+	return user_key(out, user, len, "}:topics");
+}
+
+size_t key_topic(char out[KEY_MAX], const char *filter, size_t len)
+{
+	struct writer w = begin(out, "rs:topic:{");
+	put(&w, filter, len);
+	put_str(&w, "}");
+	return finish(&w);
+}
+
+size_t key_topics(char out[KEY_MAX]) { return whole_key(out, "rs:topics"); }
+
+static size_t fan_key(char *out, const struct ulid *id, const char *what)
+{
+	char text[ULID_TEXT + 1];
+	struct writer w = begin(out, "rs:fan:{");
+	put_str(&w, ulid_format(id, text));
+	put_str(&w, what);
+	return finish(&w);
+}
+
+size_t key_fan(char out[KEY_MAX], const struct ulid *id) { return fan_key(out, id, "}"); }
+size_t key_fan_to(char out[KEY_MAX], const struct ulid *id) { return fan_key(out, id, "}:to"); }
+size_t key_fan_body(char out[KEY_MAX], const struct ulid *id) { return fan_key(out, id, "}:body"); }
+size_t key_fans(char out[KEY_MAX]) { return whole_key(out, "rs:fans"); }
+
+size_t key_fan_once(char out[KEY_MAX], const char *app, size_t app_len, const char *id, size_t id_len)
+{
+	struct writer w = begin(out, "rs:fan");
+	put_once(&w, app, app_len, id, id_len);
 	return finish(&w);
 }
 
@@ -82,6 +169,12 @@ size_t key_app(char out[KEY_MAX], const char *app, size_t len)
 {
 	struct writer w = begin(out, "rs:app:");
 	put(&w, app, len);
+	return finish(&w);
+}
+
+size_t key_apps(char out[KEY_MAX])
+{
+	struct writer w = begin(out, "rs:apps");
 	return finish(&w);
 }
 

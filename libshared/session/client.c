@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's engine: its states and their one timer. */
+/* The client's engine: its states and their timers. */
 #include "session/client.h"
 
 #include "session/client_state.h"
@@ -45,6 +45,7 @@ int client_new(struct client **out, const struct client_config *config,
 	c->ctx = ctx;
 	c->deadline_ms = UINT64_MAX;
 	inbox_init(&c->inbox, c->config.window);
+	list_init(&c->requests);
 	*out = c;
 	return RS_OK;
 }
@@ -54,6 +55,7 @@ void client_free(struct client *c)
 	if (!c)
 		return;
 	inbox_deinit(&c->inbox);
+	client_requests_free(c);
 	free(c->seen);
 	explicit_bzero(c, sizeof *c);
 	free(c);
@@ -306,6 +308,7 @@ void client_tick(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 		client_offer(c, now_ms);
 		client_flush(c, now_ms);
 	}
+	client_requests_send(c, now_ms);
 	if (now_ms < c->deadline_ms)
 		return;
 	switch (c->state) {
@@ -332,8 +335,10 @@ void client_tick(struct client *c, uint64_t now_ms, uint64_t wall_ms)
 
 uint64_t client_deadline(const struct client *c)
 {
-	bool offers = c->state == CLIENT_ONLINE && c->offer_ms && c->offer_ms < c->deadline_ms;
-	return offers ? c->offer_ms : c->deadline_ms;
+	uint64_t at = client_requests_deadline(c);
+	if (c->state == CLIENT_ONLINE && c->offer_ms && c->offer_ms < at)
+		at = c->offer_ms;
+	return at < c->deadline_ms ? at : c->deadline_ms;
 }
 
 void client_hint_unreachable(struct client *c, uint64_t now_ms)

@@ -12,8 +12,8 @@
  *
  * Timers: one, `deadline`, whose meaning depends on the state (try again, give
  * this one up, next heartbeat or, when the keys are old or it was slept through, a
- * new handshake), and one for a message that was not taken. Time as in
- * session/server.h. Call client_flush() after each batch of datagrams. */
+ * new handshake), one for a message that was not taken, and one for a request
+ * without an answer. Time as in session/server.h. Call client_flush() after each batch of datagrams. */
 #ifndef SESSION_CLIENT_H
 #define SESSION_CLIENT_H
 
@@ -32,6 +32,7 @@
 #define CLIENT_OVERSLEPT_BEATS 2 /* heartbeat intervals beyond the one that was due: the broker waits for 3 */
 #define CLIENT_BACKOFF_MIN_MS 1000u
 #define CLIENT_BACKOFF_MAX_MS 60000u
+#define CLIENT_REQUESTS_MAX 32      /* that wait for their answers */
 
 enum client_state {
 	CLIENT_STOPPED, CLIENT_WAITING, CLIENT_ASKING, CLIENT_HELLO, CLIENT_LOGIN, CLIENT_ONLINE,
@@ -60,6 +61,7 @@ struct client_config {
 struct client_message {
 	struct record record;            /* fields borrowed for the call */
 	bool stored;
+	bool notice;                     /* a word of the service: see OBJECT_NOTICE */
 };
 
 struct client_handler {
@@ -69,6 +71,9 @@ struct client_handler {
 	int (*on_message)(void *ctx, const struct client_message *m);
 	/* The state changed; `why` (enum close_code) has a meaning for WAITING and STOPPED. */
 	void (*on_state)(void *ctx, enum client_state state, unsigned why);
+	/* What became of a request: enum reply_code, never REPLY_LATER. Each is answered
+	 * once, in the order in which they were made. May be NULL. */
+	void (*on_reply)(void *ctx, uint32_t number, unsigned code);
 };
 #define CLIENT_OFFER_MS 1000u
 
@@ -83,6 +88,12 @@ RS_MUST_CHECK int client_new(struct client **out, const struct client_config *co
 			     const struct client_handler *handler, void *ctx);
 void client_free(struct client *c);      /* says nothing to the broker */
 void client_start(struct client *c, uint64_t now_ms, uint64_t wall_ms);
+/* Asks the broker for something, now or when there is one; `text` is copied. What it
+ * asks for is repeated, in this session and the next, until it is answered. Returns
+ * the request's number, from 1 on; RS_EINVAL: not a name, or no such kind; RS_ELIMIT:
+ * CLIENT_REQUESTS_MAX wait; RS_ENOMEM. */
+RS_MUST_CHECK int client_request(struct client *c, uint64_t now_ms, enum request_kind kind,
+				 const char *text, size_t len);
 /* Logs out: tells the broker and becomes STOPPED. */
 void client_stop(struct client *c);
 void client_recv(struct client *c, uint64_t now_ms, uint64_t wall_ms, const struct addr *from,

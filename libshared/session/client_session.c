@@ -142,6 +142,7 @@ static bool show(struct client *c, const uint8_t *data, size_t len)
 		return true;
 	}
 	m.stored = flags & OBJECT_STORED;
+	m.notice = flags & OBJECT_NOTICE;
 	if (c->handler.on_message(c->ctx, &m))
 		return false;
 	seen_add(c->seen, &m.record.id);
@@ -222,7 +223,9 @@ static void on_login_ok(struct client *c, uint64_t now_ms, const struct frame_lo
 		c->fallback = f->fallback;
 	c->failures = 0;
 	c->avoid_count = 0;
+	client_requests_renew(c);
 	client_set_state(c, CLIENT_ONLINE, 0, now_ms + 1000u * c->beat_s);
+	client_requests_send(c, now_ms);
 }
 
 static void on_redirect(struct client *c, uint64_t now_ms, const struct frame_redirect *f)
@@ -257,6 +260,9 @@ static void on_frame(struct client *c, uint64_t now_ms, const struct frame *f)
 	case FRAME_REDIRECT:
 		if (c->state == CLIENT_ONLINE)
 			on_redirect(c, now_ms, &f->redirect);
+		break;
+	case FRAME_REPLY:
+		client_on_reply(c, now_ms, &f->reply);
 		break;
 	case FRAME_CLOSE:
 		on_end(c, now_ms, f->close_code, 0);

@@ -3,6 +3,7 @@
 #ifndef SESSION_CLIENT_STATE_H
 #define SESSION_CLIENT_STATE_H
 
+#include "base/list.h"
 #include "session/client.h"
 
 struct client {
@@ -55,6 +56,13 @@ struct client {
 	unsigned ack_count;
 	struct frame_fragment_ack pieces[8]; /* messages that got pieces in this batch */
 	unsigned piece_count;
+
+	/* requests: kept until they are answered, whatever becomes of the session */
+	struct list requests;      /* oldest first; only the first is under way */
+	unsigned request_count;
+	uint32_t request_number;   /* of the last one made */
+	uint64_t request_ms;       /* when the first is due again; 0: not sent in this session */
+	uint8_t request_tries;     /* of it, in this session */
 	struct client_stats stats;
 };
 
@@ -88,5 +96,15 @@ void client_send_beat(struct client *c, uint64_t now_ms);
 void client_send_frame(struct client *c, const struct frame *f);
 void client_on_packet(struct client *c, uint64_t now_ms, uint8_t *data, size_t len);
 void client_offer(struct client *c, uint64_t now_ms);
+
+/* client_request.c: the requests of the owner. */
+void client_requests_free(struct client *c);
+/* A session begins: the first is to be sent again. */
+void client_requests_renew(struct client *c);
+/* Sends the first if it is due. */
+void client_requests_send(struct client *c, uint64_t now_ms);
+/* When client_requests_send() has something to do; UINT64_MAX: not now. */
+uint64_t client_requests_deadline(const struct client *c);
+void client_on_reply(struct client *c, uint64_t now_ms, const struct frame_reply *f);
 
 #endif

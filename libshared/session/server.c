@@ -501,6 +501,16 @@ int server_withdraw(struct server *s, uint32_t conn, const struct ulid *id)
 	return err;
 }
 
+void server_reply(struct server *s, uint32_t conn, uint32_t number, enum reply_code code)
+{
+	struct frame f = {.type = FRAME_REPLY, .reply = {number, (uint16_t)code}};
+	struct session *x = find_state(s, conn, SESSION_ONLINE);
+	if (!x || !x->asks)
+		return;
+	x->asks = false;
+	server_send_frame(s, x, &x->addr, &f);
+}
+
 bool server_has_room(const struct server *s, uint32_t conn)
 {
 	struct session *x = find_state(s, conn, SESSION_ONLINE);
@@ -532,13 +542,21 @@ struct addr server_address(const struct server *s, uint32_t conn)
 	return x ? x->addr : (struct addr){0};
 }
 
-void server_each(struct server *s, void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx)
+bool server_each_of(struct server *s, uint32_t *place, uint32_t places,
+		    void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx)
 {
-	for (uint32_t i = 0; i < s->table.size; i++) {
-		struct session *x = table_at(&s->table, i);
+	for (; places > 0 && *place < s->table.size; places--, ++*place) {
+		struct session *x = table_at(&s->table, *place);
 		if (x->state == SESSION_ONLINE)
 			fn(ctx, x->conn, x->user);
 	}
+	return *place < s->table.size;
+}
+
+void server_each(struct server *s, void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx)
+{
+	uint32_t place = 0;
+	server_each_of(s, &place, UINT32_MAX, fn, ctx);
 }
 
 void server_set_fallback(struct server *s, const struct frame_brokers *list) { s->fallback = *list; }

@@ -59,6 +59,12 @@ struct server_handler {
 	void (*on_acked)(void *ctx, uint32_t conn, void *user, const struct outbox_done *done);
 	/* The session ended (not for those that were never accepted or asked to be). */
 	void (*on_gone)(void *ctx, uint32_t conn, void *user, enum close_code why);
+	/* The client asks for something; `f` is borrowed for the call. Answer it with
+	 * server_reply(), now or later, once: until then no other of this session comes.
+	 * The same one may come again, as its answer can get lost; all kinds may be done
+	 * twice. They come in the order in which the client made them. NULL: none is
+	 * understood here. */
+	void (*on_request)(void *ctx, uint32_t conn, void *user, const struct frame_request *f);
 };
 
 struct server_stats {
@@ -66,6 +72,7 @@ struct server_stats {
 	uint64_t refused_full, heartbeats, data_in, data_out, bad_packets, replays, resets_sent;
 	uint64_t resets_suppressed, logins, accepted, rejected, pushed, acked, voided, timeouts;
 	uint64_t moved, path_bad, stalls, login_timeouts, redirected;
+	uint64_t requests, requests_dropped; /* handed on; came while another was under way */
 	uint64_t shed; /* from elsewhere and not tried: the session had too many bad ones */
 	uint32_t sessions, half_open, online; /* now */
 };
@@ -95,6 +102,8 @@ RS_MUST_CHECK int server_push(struct server *s, uint32_t conn, const struct reco
 /* A message under way is not to be shown any more, unless the client has taken it
  * already; on_acked comes all the same. RS_ENOENT: it is not under way. */
 RS_MUST_CHECK int server_withdraw(struct server *s, uint32_t conn, const struct ulid *id);
+/* Answers on_request; nothing if that session is gone or waits for no answer. */
+void server_reply(struct server *s, uint32_t conn, uint32_t number, enum reply_code code);
 bool server_has_room(const struct server *s, uint32_t conn);
 /* More waits than fits: heartbeats are answered with "there is something for you". */
 void server_set_more(struct server *s, uint32_t conn, bool more);
@@ -112,6 +121,11 @@ void *server_user(const struct server *s, uint32_t conn);
 uint64_t server_owner(const struct server *s, uint32_t conn);
 /* Calls fn for each session online (for an orderly stop). */
 void server_each(struct server *s, void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx);
+/* The same in parts: calls fn for those online among the next `places` from *place
+ * on, which it moves. False: that was the last part. In between sessions may come and
+ * go; one that stays is visited once. */
+bool server_each_of(struct server *s, uint32_t *place, uint32_t places,
+		    void (*fn)(void *ctx, uint32_t conn, void *user), void *ctx);
 /* Brokers named to clients at login, for when no balancer answers, and in redirects. */
 void server_set_fallback(struct server *s, const struct frame_brokers *list);
 struct addr server_address(const struct server *s, uint32_t conn);

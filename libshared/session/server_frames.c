@@ -91,25 +91,54 @@ static void on_message_ack(struct server *s, struct session *x, uint64_t now_ms,
 	}
 }
 
+/* What is done with at the end of a packet, once for all its frames. */
+struct gathered {
+	uint32_t seen;
+	bool again;                   /* LOGIN, though it is online */
+	bool answered;                /* a challenge */
+	struct frame_request request; /* the first one; number 0: none */
+};
+
+/* One at a time, so that a client cannot have more done for it than it waits for. */
+static void on_request(struct server *s, struct session *x, const struct frame_request *f)
+{
+	bool known = f->kind >= REQUEST_SUBSCRIBE && f->kind <= REQUEST_STORE_OFF;
+	if (x->asks) {
+		s->stats.requests_dropped++;
+		return;
+	}
+	s->stats.requests++;
+	x->asks = true;
+	if (known && s->handler.on_request)
+		s->handler.on_request(s->ctx, x->conn, x->user, f);
+	else
+		server_reply(s, x->conn, f->number, REPLY_INVALID);
+}
+
 /* Frames of a session that is online, from its proven address or another. */
 static void on_frame(struct server *s, struct session *x, uint64_t now_ms, const struct frame *f,
-		     uint32_t *seen)
+		     struct gathered *g)
 {
+	uint32_t seen = 0;
 	switch (f->type) {
 	case FRAME_FRAGMENT_ACK:
 		if (x->outbox)
 			outbox_on_fragment_ack(x->outbox, &f->fragment_ack, now_ms);
-		if (f->fragment_ack.seen > *seen)
-			*seen = f->fragment_ack.seen;
+		seen = f->fragment_ack.seen;
 		break;
 	case FRAME_MESSAGE_ACK:
 		on_message_ack(s, x, now_ms, &f->message_ack);
-		if (f->message_ack.seen > *seen)
-			*seen = f->message_ack.seen;
+		seen = f->message_ack.seen;
+		break;
+	case FRAME_REQUEST:
+		if (g->request.number == 0)
+			g->request = f->request;
 		break;
 	default:
 		break; /* what only a broker sends has no meaning here */
 	}
+	if (seen > g->seen)
+		g->seen = seen;
 }
 
 static void client_closes(struct server *s, struct session *x, uint64_t now_ms)
@@ -128,8 +157,9 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 {
 	struct reader r = reader_over(frames, len);
 	struct frame f;
-	uint32_t seen = 0, conn = x->conn;
-	bool proven = addr_equal(from, &x->addr), answered = false, again = false;
+	struct gathered g = {0};
+	uint32_t conn = x->conn;
+	bool proven = addr_equal(from, &x->addr);
 	if (!proven && x->state != SESSION_ONLINE)
 		return; /* before the login an address does not change */
 	if (x->state == SESSION_CLOSED) {
@@ -143,16 +173,16 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 		}
 		if (f.type == FRAME_LOGIN) {
 			if (proven && x->state == SESSION_ONLINE)
-				again = true;
+				g.again = true;
 			else if (proven)
 				on_login(s, x, now_ms, &f.login);
 		} else if (x->state != SESSION_ONLINE) {
 			continue;
 		} else if (f.type == FRAME_RESPONSE) {
 			on_response(s, x, from, f.token);
-			answered = true;
+			g.answered = true;
 		} else {
-			on_frame(s, x, now_ms, &f, &seen);
+			on_frame(s, x, now_ms, &f, &g);
 		}
 		if (x->conn != conn || x->state == SESSION_CLOSED)
 			return;
@@ -162,13 +192,16 @@ void server_on_frames(struct server *s, struct session *x, uint64_t now_ms, cons
 		server_close_session(s, conn, now_ms, CLOSE_PROTOCOL); /* a LOGIN that makes no sense, too */
 		return;
 	}
-	if (again) /* its LOGIN_OK was lost; one answer, however often it asks */
+	if (g.again) /* its LOGIN_OK was lost; one answer, however often it asks */
 		server_send_login_ok(s, x);
-	if (!proven && !answered && newest)
+	if (!proven && !g.answered && newest)
 		send_challenge(s, x, from, packet_len);
 	if (x->outbox) {
-		if (seen && seen < x->next_number) /* or it has seen what was not sent */
-			outbox_on_seen(x->outbox, seen, x->next_number);
+		if (g.seen && g.seen < x->next_number) /* or it has seen what was not sent */
+			outbox_on_seen(x->outbox, g.seen, x->next_number);
 		server_make_ready(s, x->outbox);
 	}
+	/* One that was overtaken may have been answered before, and its successor, too. */
+	if (g.request.number && proven && newest)
+		on_request(s, x, &g.request);
 }

@@ -34,6 +34,7 @@ struct session {
 	bool rejected : 1;      /* CLOSED: by a refused login */
 	bool brief : 1;         /* CLOSED: was never accepted */
 	bool redirected : 1;    /* CLOSED: sent to other brokers */
+	bool asks : 1;          /* ONLINE: a request of the client's awaits server_reply() */
 	struct outbox *outbox;  /* NULL while nothing is under way */
 	union {
 		void *user;         /* ONLINE: the broker's */

@@ -63,6 +63,22 @@ static bool read_message_ack(struct reader *r, struct frame_message_ack *f)
 	return !r->failed && left % 4 == 0 && f->count >= 1 && f->count <= FRAME_REFS_MAX;
 }
 
+static bool read_request(struct reader *r, struct frame_request *f)
+{
+	f->number = (uint32_t)read_uint(r, 4);
+	f->kind = (uint8_t)read_uint(r, 1);
+	f->text_len = (uint8_t)read_uint(r, 1);
+	f->text = (const char *)read_bytes(r, f->text_len);
+	return reader_done(r) && f->number > 0 && !name_fault(f->text, f->text_len);
+}
+
+static bool read_reply(struct reader *r, struct frame_reply *f)
+{
+	f->number = (uint32_t)read_uint(r, 4);
+	f->code = (uint16_t)read_uint(r, 2);
+	return reader_done(r) && f->number > 0;
+}
+
 /* *known false: a type of a later version. */
 static bool read_content(struct reader *r, struct frame *f, bool *known)
 {
@@ -98,6 +114,10 @@ static bool read_content(struct reader *r, struct frame *f, bool *known)
 		return reader_done(r);
 	case FRAME_MOVE:
 		return read_bytes(r, MOVE_BYTES) && reader_done(r);
+	case FRAME_REQUEST:
+		return read_request(r, &f->request);
+	case FRAME_REPLY:
+		return read_reply(r, &f->reply);
 	}
 	*known = false;
 	return true;
@@ -180,6 +200,16 @@ static void write_content(struct writer *w, const struct frame *f)
 		write_bytes(w, zero, MOVE_BYTES);
 		break;
 	}
+	case FRAME_REQUEST:
+		write_uint(w, f->request.number, 4);
+		write_uint(w, f->request.kind, 1);
+		write_uint(w, f->request.text_len, 1);
+		write_bytes(w, f->request.text, f->request.text_len);
+		break;
+	case FRAME_REPLY:
+		write_uint(w, f->reply.number, 4);
+		write_uint(w, f->reply.code, 2);
+		break;
 	}
 }
 

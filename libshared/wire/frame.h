@@ -17,6 +17,8 @@
  *  0x23 CLOSE         both code 2
  *  0x24 MOVE          C>S  24 zero bytes: challenge me at this address (padded so
  *                          that the answer is no longer than the request)
+ *  0x30 REQUEST       C>S  number 4 (from 1), kind 1, text str8 (a name)
+ *  0x31 REPLY         S>C  number 4, code 2
  *
  * seen: the low 32 bits of the greatest number of a DATA packet received. */
 #ifndef WIRE_FRAME_H
@@ -47,6 +49,23 @@ enum frame_type {
 	FRAME_REDIRECT = 0x22,
 	FRAME_CLOSE = 0x23,
 	FRAME_MOVE = 0x24,
+	FRAME_REQUEST = 0x30,
+	FRAME_REPLY = 0x31,
+};
+
+/* Kinds of later versions are well-formed, too. */
+enum request_kind {
+	REQUEST_SUBSCRIBE = 1,   /* text: a filter of topics */
+	REQUEST_UNSUBSCRIBE = 2,
+	REQUEST_STORE_ON = 3,    /* text: an App's name, or `*` for all */
+	REQUEST_STORE_OFF = 4,
+};
+
+enum reply_code {
+	REPLY_DONE = 0,
+	REPLY_INVALID = 1,
+	REPLY_TOO_MANY = 2,
+	REPLY_LATER = 3,
 };
 
 struct frame_login {
@@ -95,6 +114,18 @@ struct frame_redirect {
 	struct frame_brokers to;
 };
 
+struct frame_request {
+	uint32_t number;
+	uint8_t kind; /* enum request_kind */
+	uint8_t text_len;
+	const char *text; /* borrowed, not NUL-terminated */
+};
+
+struct frame_reply {
+	uint32_t number;
+	uint16_t code; /* enum reply_code */
+};
+
 struct frame {
 	enum frame_type type;
 	union {
@@ -107,6 +138,8 @@ struct frame {
 		uint8_t token[8]; /* CHALLENGE, RESPONSE */
 		struct frame_redirect redirect;
 		uint16_t close_code;
+		struct frame_request request;
+		struct frame_reply reply;
 	};
 };
 

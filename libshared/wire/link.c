@@ -21,6 +21,8 @@ static void write_owner(struct writer *w, const struct link_owner *o)
 	write_uint(w, o->owner, 8);
 }
 
+static void write_lane(struct writer *w, enum priority lane) { write_uint(w, lane, 1); }
+
 static void write_blob(struct writer *w, const void *data, size_t len)
 {
 	if (len > RECORD_MAX)
@@ -69,6 +71,8 @@ static uint16_t read_upto(struct reader *r, unsigned bytes, unsigned max)
 	return (uint16_t)v;
 }
 
+static enum priority read_lane(struct reader *r) { return (enum priority)read_upto(r, 1, PRIORITIES - 1); }
+
 static const uint8_t *read_blob(struct reader *r, size_t *len)
 {
 	*len = (size_t)read_uint(r, LENGTH_BYTES);
@@ -111,6 +115,7 @@ static void read_hello(struct reader *r, struct link_hello *h)
 static void write_fetch(struct writer *w, const struct link_fetch *f)
 {
 	write_owner(w, &f->to);
+	write_lane(w, f->lane);
 	write_bytes(w, f->after.b, ULID_BYTES);
 	write_uint(w, f->skip, 4);
 	write_uint(w, f->max_count, 2);
@@ -121,6 +126,7 @@ static void write_fetch(struct writer *w, const struct link_fetch *f)
 static void read_fetch(struct reader *r, struct link_fetch *f)
 {
 	f->to = read_owner(r);
+	f->lane = read_lane(r);
 	read_copy(r, f->after.b, ULID_BYTES);
 	f->skip = (uint32_t)read_uint(r, 4);
 	f->max_count = (uint16_t)read_uint(r, 2);
@@ -133,6 +139,7 @@ static void write_batch(struct writer *w, const struct link_batch *b)
 	if (b->count > LINK_BATCH_MAX || !records_are_whole(b->records, b->count))
 		w->failed = true;
 	write_owner(w, &b->to);
+	write_lane(w, b->lane);
 	write_uint(w, b->status, 1);
 	write_uint(w, b->left, 4);
 	write_uint(w, b->count, 2);
@@ -142,6 +149,7 @@ static void write_batch(struct writer *w, const struct link_batch *b)
 static void read_batch(struct reader *r, struct link_batch *b)
 {
 	b->to = read_owner(r);
+	b->lane = read_lane(r);
 	b->status = (enum link_status)read_upto(r, 1, LINK_UNAVAILABLE);
 	b->left = (uint32_t)read_uint(r, 4);
 	b->count = read_upto(r, 2, LINK_BATCH_MAX);
@@ -161,22 +169,25 @@ static void write_ack(struct writer *w, const struct link_ack *a)
 	if (a->count > LINK_ACK_MAX)
 		w->failed = true;
 	write_owner(w, &a->from);
+	write_lane(w, a->lane);
 	write_name(w, &a->user);
 	write_uint(w, a->count, 2);
-	write_bytes(w, a->ids, (size_t)a->count * ULID_BYTES);
+	write_bytes(w, a->ids, (size_t)a->count * LINK_ACK_BYTES);
 }
 
 static void read_ack(struct reader *r, struct link_ack *a)
 {
 	a->from = read_owner(r);
+	a->lane = read_lane(r);
 	a->user = read_name(r);
 	a->count = read_upto(r, 2, LINK_ACK_MAX);
-	a->ids = read_bytes(r, (size_t)a->count * ULID_BYTES);
+	a->ids = read_bytes(r, (size_t)a->count * LINK_ACK_BYTES);
 }
 
 static void write_acked(struct writer *w, const struct link_acked *a)
 {
 	write_owner(w, &a->to);
+	write_lane(w, a->lane);
 	write_uint(w, a->status, 1);
 	write_uint(w, a->removed, 2);
 	write_uint(w, a->left, 4);
@@ -185,16 +196,18 @@ static void write_acked(struct writer *w, const struct link_acked *a)
 static void read_acked(struct reader *r, struct link_acked *a)
 {
 	a->to = read_owner(r);
+	a->lane = read_lane(r);
 	a->status = (enum link_status)read_upto(r, 1, LINK_UNAVAILABLE);
 	a->removed = (uint16_t)read_uint(r, 2);
 	a->left = (uint32_t)read_uint(r, 4);
 }
 
-/* --- PUSH, KICK, LOAD --- */
+/* --- PUSH, WITHDRAW, KICK, LOAD, PRESENCE --- */
 
 static void write_push(struct writer *w, const struct link_push *p)
 {
 	write_owner(w, &p->to);
+	write_lane(w, p->lane);
 	write_uint(w, p->stored, FLAG_BYTES);
 	write_bytes(w, p->prev.b, ULID_BYTES);
 	write_blob(w, p->record, p->record_len);
@@ -203,9 +216,22 @@ static void write_push(struct writer *w, const struct link_push *p)
 static void read_push(struct reader *r, struct link_push *p)
 {
 	p->to = read_owner(r);
+	p->lane = read_lane(r);
 	p->stored = read_upto(r, FLAG_BYTES, 1) == 1;
 	read_copy(r, p->prev.b, ULID_BYTES);
 	p->record = read_blob(r, &p->record_len);
+}
+
+static void write_withdraw(struct writer *w, const struct link_withdraw *d)
+{
+	write_owner(w, &d->to);
+	write_bytes(w, d->id.b, ULID_BYTES);
+}
+
+static void read_withdraw(struct reader *r, struct link_withdraw *d)
+{
+	d->to = read_owner(r);
+	read_copy(r, d->id.b, ULID_BYTES);
 }
 
 static void write_kick(struct writer *w, const struct link_kick *k)
@@ -242,6 +268,20 @@ static void read_load(struct reader *r, struct link_load *l)
 	l->zone = read_zone(r);
 }
 
+static void write_presence(struct writer *w, const struct link_presence *p)
+{
+	write_uint(w, p->online, FLAG_BYTES);
+	write_uint(w, p->at_ms, 8);
+	write_name(w, &p->user);
+}
+
+static void read_presence(struct reader *r, struct link_presence *p)
+{
+	p->online = read_upto(r, FLAG_BYTES, 1) == 1;
+	p->at_ms = read_uint(r, 8);
+	p->user = read_name(r);
+}
+
 /* --- the table --- */
 
 int link_encode(const struct link_message *m, uint8_t *out, size_t cap)
@@ -252,7 +292,8 @@ int link_encode(const struct link_message *m, uint8_t *out, size_t cap)
 	case LINK_HELLO:
 	case LINK_WELCOME: write_hello(&w, &m->hello); break;
 	case LINK_PING:
-	case LINK_PONG: break;
+	case LINK_PONG:
+	case LINK_KEPT: break;
 	case LINK_FETCH: write_fetch(&w, &m->fetch); break;
 	case LINK_BATCH: write_batch(&w, &m->batch); break;
 	case LINK_ACK: write_ack(&w, &m->ack); break;
@@ -260,7 +301,10 @@ int link_encode(const struct link_message *m, uint8_t *out, size_t cap)
 	case LINK_PUSH: write_push(&w, &m->push); break;
 	case LINK_NUDGE: write_owner(&w, &m->nudge); break;
 	case LINK_KICK: write_kick(&w, &m->kick); break;
+	case LINK_WITHDRAW: write_withdraw(&w, &m->withdraw); break;
+	case LINK_BROADCAST: write_blob(&w, m->broadcast.record, m->broadcast.record_len); break;
 	case LINK_LOAD: write_load(&w, &m->load); break;
+	case LINK_PRESENCE: write_presence(&w, &m->presence); break;
 	}
 	return w.failed ? RS_ELIMIT : (int)writer_len(&w);
 }
@@ -271,7 +315,8 @@ static bool read_fields(struct reader *r, struct link_message *m)
 	case LINK_HELLO:
 	case LINK_WELCOME: read_hello(r, &m->hello); return true;
 	case LINK_PING:
-	case LINK_PONG: return true;
+	case LINK_PONG:
+	case LINK_KEPT: return true;
 	case LINK_FETCH: read_fetch(r, &m->fetch); return true;
 	case LINK_BATCH: read_batch(r, &m->batch); return true;
 	case LINK_ACK: read_ack(r, &m->ack); return true;
@@ -279,7 +324,10 @@ static bool read_fields(struct reader *r, struct link_message *m)
 	case LINK_PUSH: read_push(r, &m->push); return true;
 	case LINK_NUDGE: m->nudge = read_owner(r); return true;
 	case LINK_KICK: read_kick(r, &m->kick); return true;
+	case LINK_WITHDRAW: read_withdraw(r, &m->withdraw); return true;
+	case LINK_BROADCAST: m->broadcast.record = read_blob(r, &m->broadcast.record_len); return true;
 	case LINK_LOAD: read_load(r, &m->load); return true;
+	case LINK_PRESENCE: read_presence(r, &m->presence); return true;
 	}
 	return false;
 }

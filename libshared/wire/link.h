@@ -9,22 +9,27 @@
  *  2  WELCOME  DC,LB>MB   version u8, boot u64, id str8
  *  3  PING     both       -
  *  4  PONG     both       -
- * 10  FETCH    MB>DC      conn u32, owner u64, after id16 (zero: from the head),
+ * 10  FETCH    MB>DC      conn u32, owner u64, lane u8, after id16 (zero: from the head),
  *                         skip u32 (how many lie before, a hint), max_count u16,
  *                         max_bytes u32, user str8
- * 11  BATCH    DC>MB      conn u32, owner u64, status u8, left u32 (stored beyond these),
+ * 11  BATCH    DC>MB      conn u32, owner u64, lane u8, status u8, left u32 (stored beyond these),
  *                         count u16, records blob32 each
- * 12  ACK      MB>DC      conn u32, owner u64, user str8, count u16, ids 16 each
- * 13  ACKED    DC>MB      conn u32, owner u64, status u8, removed u16, left u32
- * 14  PUSH     DC>MB      conn u32, owner u64, stored u8, prev id16, record blob32
+ * 12  ACK      MB>DC      conn u32, owner u64, lane u8, user str8, count u16,
+ *                         (id16, handed_ms u64: when the session got it) each
+ * 13  ACKED    DC>MB      conn u32, owner u64, lane u8, status u8, removed u16, left u32
+ * 14  PUSH     DC>MB      conn u32, owner u64, lane u8, stored u8, prev id16, record blob32
  *                         prev: the message before it in the queue, zero: it was empty
  * 15  NUDGE    DC>MB      conn u32, owner u64   (something waits: fetch)
  * 16  KICK     both       boot u64, conn u32, owner u64, broker str8  (to the broker
  *                         that held a user; the DC passes it on)
+ * 17  BROADCAST DC>MB     record blob32   (not kept: to all who are online here)
+ * 18  KEPT     DC>MB      -   (the kept broadcasts have changed: read them again)
+ * 19  WITHDRAW DC>MB      conn u32, owner u64, id16   (not to be shown any more)
  * 20  LOAD     MB>LB      sessions u32, capacity u32, draining u8, address 18,
  *                         key 32, zone str8
+ * 21  PRESENCE MB>DC      online u8, at u64 (ms since 1970), user str8
  *
- * Status: 0 done; 1 fenced (another login owns the user now); 2 unavailable (try
+ * Lane: which of the user's queues, enum priority. Status: 0 done; 1 fenced (another login owns the user now); 2 unavailable (try
  * again, the outcome is unknown). For one session there is at most one FETCH and
  * one ACK under way, so an answer is matched by (conn, owner). */
 #ifndef WIRE_LINK_H
@@ -40,8 +45,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 1
+#define LINK_VERSION 2
 #define LINK_ACK_MAX 1024       /* ids in an ACK */
+#define LINK_ACK_BYTES (ULID_BYTES + 8) /* an id and when it was handed over */
 #define LINK_BATCH_MAX 1024     /* records in a BATCH */
 #define LINK_BATCH_BYTES (256 * 1024) /* of records in a BATCH, one more record aside */
 
@@ -57,7 +63,11 @@ enum link_type {
 	LINK_PUSH = 14,
 	LINK_NUDGE = 15,
 	LINK_KICK = 16,
+	LINK_BROADCAST = 17,
+	LINK_KEPT = 18,
+	LINK_WITHDRAW = 19,
 	LINK_LOAD = 20,
+	LINK_PRESENCE = 21,
 };
 
 enum link_status { LINK_DONE = 0, LINK_FENCED = 1, LINK_UNAVAILABLE = 2 };
@@ -81,6 +91,7 @@ struct link_hello {
 
 struct link_fetch {
 	struct link_owner to;
+	enum priority lane;
 	struct ulid after;
 	uint32_t skip;
 	uint16_t max_count;
@@ -90,6 +101,7 @@ struct link_fetch {
 
 struct link_batch {
 	struct link_owner to;
+	enum priority lane;
 	enum link_status status;
 	uint32_t left;
 	uint16_t count;
@@ -98,13 +110,15 @@ struct link_batch {
 
 struct link_ack {
 	struct link_owner from;
+	enum priority lane;
 	struct link_name user;
 	uint16_t count;
-	const uint8_t *ids; /* count * 16 bytes */
+	const uint8_t *ids; /* count * LINK_ACK_BYTES */
 };
 
 struct link_acked {
 	struct link_owner to;
+	enum priority lane;
 	enum link_status status;
 	uint16_t removed;
 	uint32_t left;
@@ -112,8 +126,19 @@ struct link_acked {
 
 struct link_push {
 	struct link_owner to;
+	enum priority lane;
 	bool stored;
 	struct ulid prev;
+	const uint8_t *record;
+	size_t record_len;
+};
+
+struct link_withdraw {
+	struct link_owner to;
+	struct ulid id;
+};
+
+struct link_broadcast {
 	const uint8_t *record;
 	size_t record_len;
 };
@@ -122,6 +147,12 @@ struct link_kick {
 	uint64_t boot;
 	struct link_owner of;
 	struct link_name broker;
+};
+
+struct link_presence {
+	bool online;
+	uint64_t at_ms;
+	struct link_name user;
 };
 
 struct link_load {
@@ -142,8 +173,11 @@ struct link_message {
 		struct link_acked acked;
 		struct link_push push;
 		struct link_owner nudge;
+		struct link_withdraw withdraw;
 		struct link_kick kick;
+		struct link_broadcast broadcast;
 		struct link_load load;
+		struct link_presence presence;
 	};
 };
 

@@ -3,6 +3,8 @@
 
 #include "wire/cursor.h"
 
+#include <string.h>
+
 static void write_name(struct writer *w, const char *name, size_t len)
 {
 	write_uint(w, len, 1);
@@ -52,5 +54,21 @@ int object_decode(const uint8_t *data, size_t len, struct record *r, uint8_t *fl
 	    (r->app_id_len && name_fault(r->app_id, r->app_id_len)) ||
 	    (*flags & OBJECT_TOPIC && name_fault(r->topic, r->topic_len)))
 		return RS_EINVAL;
+	return RS_OK;
+}
+
+int notice_missed(const void *body, size_t len, uint64_t *count)
+{
+	static const char word[] = "missed ";
+	enum { WORD = sizeof word - 1, DIGITS_MAX = 19 };
+	const char *text = body;
+	if (len <= WORD || len > WORD + DIGITS_MAX || memcmp(text, word, WORD) != 0 || text[WORD] == '0')
+		return RS_EINVAL;
+	*count = 0;
+	for (size_t i = WORD; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return RS_EINVAL;
+		*count = *count * 10 + (uint64_t)(text[i] - '0');
+	}
 	return RS_OK;
 }

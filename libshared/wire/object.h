@@ -23,5 +23,8 @@ RS_MUST_CHECK int object_encode(const struct record *r, uint8_t flags, uint8_t *
 /* Fields of r point into data; what an object does not hold is zero. RS_EINVAL if
  * malformed. */
 RS_MUST_CHECK int object_decode(const uint8_t *data, size_t len, struct record *r, uint8_t *flags);
+/* The body of a notice that so many messages were displaced: "missed 3". RS_EINVAL:
+ * it says something else. */
+RS_MUST_CHECK int notice_missed(const void *body, size_t len, uint64_t *count);
 
 #endif

@@ -60,10 +60,14 @@ static int take_line(const char **at, const char *end, struct text_span *line, c
 	return RS_OK;
 }
 
-static size_t count_upper(struct text_span s)
+static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+
+/* Of a verb: capitals, and between them single hyphens. */
+static size_t count_verb(struct text_span s)
 {
 	size_t n = 0;
-	while (n < s.len && s.at[n] >= 'A' && s.at[n] <= 'Z')
+	while (n < s.len && (is_upper(s.at[n]) || (s.at[n] == '-' && n > 0 && is_upper(s.at[n - 1]) &&
+						     n + 1 < s.len && is_upper(s.at[n + 1]))))
 		n++;
 	return n;
 }
@@ -78,7 +82,7 @@ static size_t count_digits(struct text_span s)
 
 static int parse_first_line(struct text_span line, struct text_request *out, const char **fault)
 {
-	size_t verb = count_upper(line);
+	size_t verb = count_verb(line);
 	struct text_span version = {line.at + verb + 1, verb + 1 < line.len ? line.len - verb - 1 : 0};
 	if (verb == 0 || version.len == 0 || version.len > VERSION_DIGITS_MAX ||
 	    line.at[verb] != ' ' || count_digits(version) != version.len) {

@@ -6,7 +6,8 @@
  *
  * A lone LF ends a line too, so that it can be typed by hand; a CR that is not
  * followed by LF and a NUL are refused. Header at most TEXT_HEADER_MAX bytes,
- * at most TEXT_FIELDS_MAX fields, no name twice, names of a-z 0-9 and '-'. */
+ * at most TEXT_FIELDS_MAX fields, no name twice, names of a-z 0-9 and '-'. Verbs are
+ * of A-Z, with single '-' in between. */
 #ifndef WIRE_TEXT_H
 #define WIRE_TEXT_H
 

@@ -78,7 +78,8 @@ struct row {
 	int (*make)(const struct row *row, uint64_t i, struct buf *out);
 	uint32_t from;
 	enum script_id script;
-	int64_t sum; /* of replies that are numbers */
+	const char *field; /* of a reply that is text: what stands behind this is added */
+	int64_t sum;       /* of replies that are numbers */
 };
 
 static int make_one(void *ctx, uint64_t i, struct buf *out)
@@ -93,6 +94,10 @@ static int take_one(void *ctx, uint64_t i, const uint8_t *data, size_t len)
 	(void)i;
 	if (data[0] == ':')
 		row->sum += strtol((const char *)data + 1, NULL, 10);
+	if (data[0] == '$' && row->field) {
+		const char *at = memmem(data, len, row->field, strlen(row->field));
+		row->sum += at ? strtoll(at + strlen(row->field), NULL, 10) : 0;
+	}
 	if (data[0] == '-') {
 		if (row->redis->errors++ == 0)
 			say("Redis refuses: %.*s", (int)(len > 202 ? 200 : len - 2), (const char *)data);
@@ -207,16 +212,17 @@ int bench_redis_make_sessions(struct bench_redis *r, uint32_t count)
 
 static int make_clean(const struct row *row, uint64_t i, struct buf *out)
 {
-	char key[3][KEY_MAX], user[BENCH_USER_MAX], session[BENCH_SESSION_MAX];
+	char key[4][KEY_MAX], user[BENCH_USER_MAX], session[BENCH_SESSION_MAX];
 	uint32_t n = row->from + (uint32_t)i;
 	size_t user_len = bench_user(row->redis->bench, n, user);
 	size_t session_len = bench_session(row->redis->bench, n, session);
 	struct rds_arg argv[] = {
-		RDS_STR("DEL"), RDS_MEM(key[0], key_queue(key[0], user, user_len)),
+		RDS_STR("DEL"), RDS_MEM(key[0], key_queue(key[0], user, user_len, PRIORITY_NORMAL)),
 		RDS_MEM(key[1], key_presence(key[1], user, user_len)),
 		RDS_MEM(key[2], key_session(key[2], session, session_len)),
+		RDS_MEM(key[3], key_journal(key[3], user, user_len)),
 	};
-	return bench_redis_command(out, 4, argv);
+	return bench_redis_command(out, 5, argv);
 }
 
 int bench_redis_clean(struct bench_redis *r, uint32_t from, uint32_t to)
@@ -229,7 +235,7 @@ static int make_exists(const struct row *row, uint64_t i, struct buf *out)
 {
 	char key[KEY_MAX], user[BENCH_USER_MAX];
 	size_t user_len = bench_user(row->redis->bench, (uint32_t)i, user);
-	struct rds_arg argv[] = {RDS_STR("EXISTS"), RDS_MEM(key, key_queue(key, user, user_len))};
+	struct rds_arg argv[] = {RDS_STR("EXISTS"), RDS_MEM(key, key_queue(key, user, user_len, PRIORITY_NORMAL))};
 	return bench_redis_command(out, 2, argv);
 }
 
@@ -238,5 +244,20 @@ int bench_redis_queues(struct bench_redis *r, uint32_t count, uint32_t *left)
 	struct row row = {.redis = r, .make = make_exists};
 	int err = run_row(&row, count);
 	*left = (uint32_t)row.sum;
+	return err;
+}
+
+static int make_info(const struct row *row, uint64_t i, struct buf *out)
+{
+	struct rds_arg argv[] = {RDS_STR("INFO"), RDS_STR("memory")};
+	(void)row, (void)i;
+	return bench_redis_command(out, 2, argv);
+}
+
+int bench_redis_memory(struct bench_redis *r, int64_t *bytes)
+{
+	struct row row = {.redis = r, .make = make_info, .field = "used_memory:"};
+	int err = run_row(&row, 1);
+	*bytes = row.sum;
 	return err;
 }

@@ -38,5 +38,7 @@ RS_MUST_CHECK int bench_redis_make_sessions(struct bench_redis *r, uint32_t coun
 RS_MUST_CHECK int bench_redis_clean(struct bench_redis *r, uint32_t from, uint32_t to);
 /* How many of users 0..count-1 have a queue. */
 RS_MUST_CHECK int bench_redis_queues(struct bench_redis *r, uint32_t count, uint32_t *left);
+/* What Redis holds now, in bytes (used_memory of INFO). */
+RS_MUST_CHECK int bench_redis_memory(struct bench_redis *r, int64_t *bytes);
 
 #endif

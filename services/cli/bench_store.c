@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { COUNT = 100000, SIZE = 200, DEPTH = 256, USERS = 10000, ROUNDS = 3, CONNECTIONS = 8 };
-enum { TTL_MS = BENCH_TTL_S * 1000, MAX_COUNT = 10000, ONCE_TTL_MS = 24 * 3600 * 1000 };
+enum { TTL_MS = BENCH_TTL_S * 1000, MAX_COUNT = 10000, ONCE_TTL_MS = 24 * 3600 * 1000, KEEP_MS = 24 * 3600 * 1000 };
 
 struct store;
 
@@ -38,6 +38,7 @@ struct store {
 	struct lane lane[PIPES_MAX];
 	unsigned lanes;
 	struct series bare, dc;                /* messages a second */
+	struct series memory;                  /* bytes of Redis a message that waits */
 	uint32_t *bare_us, *dc_us;             /* latencies of all rounds */
 	size_t bare_count, dc_count;
 };
@@ -65,19 +66,22 @@ static int make_store(void *ctx, uint64_t turn, struct buf *out)
 	const struct lane *lane = ctx;
 	const struct store *s = lane->store;
 	uint64_t i = turn * s->lanes + lane->index;
-	char user[BENCH_USER_MAX], queue[KEY_MAX], presence[KEY_MAX], num[4][RDS_NUM_MAX];
+	char user[BENCH_USER_MAX], key[5][KEY_MAX], num[5][RDS_NUM_MAX];
 	uint8_t record[RECORD_MAX];
 	int64_t now = (int64_t)clock_wall_ms();
 	size_t record_len = make_record(s, i, now, record);
 	size_t user_len = bench_user(s->bench, s->first_user + (uint32_t)(i % s->users), user);
 	struct rds_arg argv[] = {
-		RDS_STR("EVALSHA"), RDS_STR(scripts[SCRIPT_MESSAGE_STORE].sha1), RDS_STR("2"),
-		RDS_MEM(queue, key_queue(queue, user, user_len)),
-		RDS_MEM(presence, key_presence(presence, user, user_len)),
+		RDS_STR("EVALSHA"), RDS_STR(scripts[SCRIPT_MESSAGE_STORE].sha1), RDS_STR("5"),
+		RDS_MEM(key[0], key_queue(key[0], user, user_len, PRIORITY_NORMAL)),
+		RDS_MEM(key[1], key_presence(key[1], user, user_len)),
+		RDS_MEM(key[2], key_settings(key[2], user, user_len)),
+		RDS_MEM(key[3], key_index(key[3], user, user_len)),
+		RDS_MEM(key[4], key_journal(key[4], user, user_len)),
 		RDS_MEM(record, record_len), rds_num(now + TTL_MS, num[0]), rds_num(now, num[1]),
-		rds_num(MAX_COUNT, num[2]), rds_num(ONCE_TTL_MS, num[3]),
+		rds_num(MAX_COUNT, num[2]), rds_num(KEEP_MS, num[3]), rds_num(ONCE_TTL_MS, num[4]),
 	};
-	return bench_redis_command(out, 10, argv);
+	return bench_redis_command(out, 14, argv);
 }
 
 static int take_stored(void *ctx, uint64_t i, const uint8_t *data, size_t len)
@@ -142,7 +146,10 @@ static int bare_round(struct store *s)
 
 static int dc_round(struct store *s)
 {
-	int err = sender_restart(&s->sender, s->first_user, s->count, s->depth);
+	int64_t before = 0, after = 0;
+	int err = bench_redis_memory(&s->redis, &before);
+	if (!err)
+		err = sender_restart(&s->sender, s->first_user, s->count, s->depth);
 	uint64_t start = clock_mono_us();
 	if (!err)
 		err = sender_run(&s->sender);
@@ -151,7 +158,10 @@ static int dc_round(struct store *s)
 	series_add(&s->dc, (double)s->count * 1e6 / (double)(clock_mono_us() - start));
 	memcpy(s->dc_us + s->dc_count, s->sender.pipe.latency_us, s->count * sizeof *s->dc_us);
 	s->dc_count += s->count;
-	return RS_OK;
+	err = bench_redis_memory(&s->redis, &after);
+	if (!err)
+		series_add(&s->memory, (double)(after - before) / (double)s->count);
+	return err;
 }
 
 /* Each round has its own users, so that both store into the same state. */
@@ -186,6 +196,8 @@ static int report(struct store *s)
 	bench_figure(b, "bare_per_s", "the same script straight in Redis (median)", series_median(&s->bare),
 		     "messages/s");
 	bench_figure(b, "ratio", "through the DC / straight (must 0.7, aim 0.9)", series_ratio(&s->dc, &s->bare), "");
+	bench_figure(b, "bytes_per_message", "Redis's memory a message that waits (must 400)", series_median(&s->memory),
+		     "bytes");
 	bench_latencies(b, dc_names, dc_labels, s->dc_us, s->dc_count);
 	bench_latencies(b, bare_names, bare_labels, s->bare_us, s->bare_count);
 	return bench_print(b, "store") ? EXIT_FAILED : EXIT_DONE;

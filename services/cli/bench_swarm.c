@@ -92,7 +92,7 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 
 static int make_engine(struct swarm *s, uint32_t i)
 {
-	static const struct client_handler handler = {on_send, on_message, on_state};
+	static const struct client_handler handler = {on_send, on_message, on_state, NULL};
 	char user[BENCH_USER_MAX], session[BENCH_SESSION_MAX];
 	bench_user(s->bench, i, user);
 	bench_session(s->bench, i, session);

@@ -27,6 +27,7 @@ enum { DEVICE_LEN = 16, COUNT_MAX = 1000000000, SECONDS_MAX = 100000000 };
 
 struct options {
 	const char *user, *session, *session_file, *seen, *device;
+	struct option_names subscribe, unsubscribe;
 	int64_t count, seconds;
 	bool json, quiet;
 };
@@ -52,6 +53,10 @@ static const struct option options[] = {
 	 .value = "COUNT", .doc = "stop after so many messages", .min = 1, .max = COUNT_MAX},
 	{.name = "wait", .letter = 'W', .kind = OPTION_NUMBER, .offset = offsetof(struct options, seconds),
 	 .value = "SECONDS", .doc = "stop after so long in all", .min = 1, .max = SECONDS_MAX},
+	{.name = "subscribe", .kind = OPTION_NAMES, .offset = offsetof(struct options, subscribe), .value = "FILTER",
+	 .doc = "subscribe the user to these topics first; may be given again"},
+	{.name = "unsubscribe", .kind = OPTION_NAMES, .offset = offsetof(struct options, unsubscribe),
+	 .value = "FILTER", .doc = "end a subscription first; may be given again"},
 	{.name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct options, json),
 	 .doc = "one JSON object a line, with all there is to know"},
 	{.name = "seen", .kind = OPTION_TEXT, .offset = offsetof(struct options, seen), .value = "FILE",
@@ -67,9 +72,9 @@ static const struct option options[] = {
 
 static int print_json(const struct restante_message *m)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b}", "id", m->id, "app", m->app, "app_id", m->app_id,
-			      "sent", (json_int_t)m->sent_ms, "expires", (json_int_t)m->expires_ms, "stored",
-			      m->stored);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b}", "id", m->id, "app", m->app, "app_id", m->app_id,
+			      "topic", m->topic, "sent", (json_int_t)m->sent_ms, "expires",
+			      (json_int_t)m->expires_ms, "stored", m->stored);
 	if (o && output_json_body(o, m->body, m->len)) {
 		json_decref(o);
 		o = NULL;
@@ -117,6 +122,44 @@ static void on_state(void *ctx, enum restante_state state, unsigned why)
 		l->told = state == RESTANTE_WAITING;
 		l->told_why = why;
 	}
+}
+
+static void on_missed(void *ctx, const char *app, uint64_t count)
+{
+	(void)ctx;
+	say("%llu message%s of %s %s displaced while you were away", (unsigned long long)count,
+	    count == 1 ? "" : "s", app, count == 1 ? "was" : "were");
+}
+
+/* ---- subscriptions ---- */
+
+/* The requests are numbered as they were made: subscriptions that end, which makes
+ * room, then the new ones. */
+static int make_requests(const struct listener *l)
+{
+	const struct option_names *ends = &l->options->unsubscribe, *begins = &l->options->subscribe;
+	int err = 1;
+	for (size_t i = 0; i < ends->count && err > 0; i++)
+		err = restante_unsubscribe(l->client, ends->at[i]);
+	for (size_t i = 0; i < begins->count && err > 0; i++)
+		err = restante_subscribe(l->client, begins->at[i]);
+	if (err < 0)
+		say("subscriptions cannot be changed: %s", restante_error_text(err));
+	return err < 0 ? RS_EINVAL : RS_OK;
+}
+
+static void on_reply(void *ctx, int number, unsigned code)
+{
+	const struct listener *l = ctx;
+	const struct option_names *ends = &l->options->unsubscribe, *begins = &l->options->subscribe;
+	size_t i = (size_t)number - 1;
+	bool ended = i < ends->count;
+	const char *filter = ended ? ends->at[i] : begins->at[i - ends->count];
+	if (code != RESTANTE_REPLY_DONE)
+		say("%s %s was refused: %s", ended ? "unsubscribing from" : "subscribing to", filter,
+		    restante_reply_text(code));
+	else if (!l->options->quiet)
+		say("%s %s", ended ? "unsubscribed from" : "subscribed to", filter);
 }
 
 static void tell_seen(struct listener *l)
@@ -200,6 +243,8 @@ static int listen_with(struct listener *l, const struct restante_options *ro)
 		say("%s", error);
 		goto done;
 	}
+	if (make_requests(l))
+		goto done;
 	listen_until(l, signals, end_ms);
 	code = conclude(l, restante_why(l->client));
 done:
@@ -249,6 +294,8 @@ static int start(const struct settings *s, const struct options *o, const char *
 	ro.device = device;
 	ro.on_message = on_message;
 	ro.on_state = on_state;
+	ro.on_reply = on_reply;
+	ro.on_missed = on_missed;
 	ro.ctx = &l;
 	return listen_with(&l, &ro);
 }
@@ -273,14 +320,15 @@ static int run(const struct settings *s, int argc, char **argv)
 const struct command cmd_listen = {
 	.name = "listen",
 	.usage = "--user USER --session ID | --session-file FILE [-C COUNT] [-W SECONDS]\n"
+		 "                [--subscribe FILTER]... [--unsubscribe FILTER]...\n"
 		 "                [--json] [--seen FILE] [--device HEX] [--quiet]",
 	.summary = "log in as a user and print what comes",
 	.text = "Logs in by way of the balancers (balancers, balancer_keys or balancer_key_file) and stays\n"
 		"online, whatever broker fails, until it is stopped (SIGINT, SIGTERM: it logs out).\n"
 		"Standard output: each message's body followed by a newline. A message is acknowledged\n"
 		"when it has been written there; if it cannot be (the reader has gone), listen stops.\n"
-		"With --json an object a line: id, app, app_id (\"\" if none), sent, expires (ms since\n"
-		"1970), stored, and body, or body_base64 where the body is not UTF-8 or has a NUL.\n\n"
+		"With --json an object a line: id, app, app_id and topic (\"\" if none), sent, expires (ms\n"
+		"since 1970), stored, and body, or body_base64 where the body is not UTF-8 or has a NUL.\n\n"
 		"Exit codes: " EXIT_HELP ",\n"
 		"3 ended before COUNT messages (time is up, or a signal), 4 the session id is unknown or not\n"
 		"this user's, 5 it has expired, 6 the user logged in elsewhere.",

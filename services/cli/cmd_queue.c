@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads queues in Redis as they are; the only change is that expired messages
- * leave, as they would at any other look. */
+/* Reads queues in Redis as they are, high before normal before low; the only change
+ * is that expired messages leave, as they would at any other look. purge takes out
+ * what waits. */
 #include "command.h"
 
 #include "operator.h"
@@ -12,15 +13,20 @@
 #include "rds/keys.h"
 #include "wire/record.h"
 
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGE = 64 }; /* messages; a megabyte at most */
+enum {
+	PAGE = 64,                      /* messages; a megabyte at most */
+	KEEP_MS = 24 * 60 * 60 * 1000, /* of the journal, as the Data Center keeps it unless told otherwise */
+};
 
 struct view {
 	struct operator op;
-	char key[KEY_MAX];
-	size_t key_len;
+	const char *user;
+	enum priority lane;        /* the queue at hand */
 	const struct ulid *wanted; /* peek: this one; NULL: the oldest */
 	bool is_list;
 	bool found;
@@ -28,18 +34,10 @@ struct view {
 	size_t on_page, unreadable;
 };
 
-static void print_line(const struct record *r)
-{
-	char id[ULID_TEXT + 1], sent[OUTPUT_TIME_MAX], expires[OUTPUT_TIME_MAX];
-	printf("%s %.*s %s %s %zu %.*s\n", ulid_format(&r->id, id), (int)r->app_len, r->app,
-	       output_time(r->sent_ms, sent), output_time(r->expires_ms, expires), r->body_len,
-	       r->app_id_len ? (int)r->app_id_len : 1, r->app_id_len ? r->app_id : "-");
-}
-
 static void see(struct view *v, const struct record *r)
 {
 	if (v->is_list) {
-		print_line(r);
+		output_record(r);
 		return;
 	}
 	if (v->found || (v->wanted && !ulid_equal(v->wanted, &r->id)))
@@ -64,19 +62,31 @@ static void on_page(void *ctx, const struct redisReply *reply)
 	}
 }
 
-static int purge(struct view *v)
+/* KEYS of the three queues and the journal, as scripts that look at all want them. */
+static void add_queues(struct rds_arg argv[4], char keys[4][KEY_MAX], const char *user)
 {
-	char now[RDS_NUM_MAX];
+	size_t len = strlen(user);
+	for (int lane = 0; lane < PRIORITIES; lane++)
+		argv[lane] = RDS_MEM(keys[lane], key_queue(keys[lane], user, len, (enum priority)lane));
+	argv[3] = RDS_MEM(keys[3], key_journal(keys[3], user, len));
+}
+
+static int expire(struct view *v)
+{
+	char keys[4][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
 	int64_t removed;
-	struct rds_arg argv[] = {RDS_MEM(v->key, v->key_len), rds_num((int64_t)clock_wall_ms(), now)};
-	return operator_number(&v->op, SCRIPT_MESSAGE_EXPIRE, 1, 2, argv, &removed);
+	struct rds_arg argv[6];
+	add_queues(argv, keys, v->user);
+	argv[4] = rds_num((int64_t)clock_wall_ms(), now);
+	argv[5] = rds_num(KEEP_MS, keep);
+	return operator_number(&v->op, SCRIPT_MESSAGE_EXPIRE, 4, 6, argv, &removed);
 }
 
 static int read_page(struct view *v, int64_t from, int64_t count)
 {
-	char num[2][RDS_NUM_MAX];
-	struct rds_arg argv[] = {RDS_STR("LRANGE"), RDS_MEM(v->key, v->key_len), rds_num(from, num[0]),
-				 rds_num(from + count - 1, num[1])};
+	char key[KEY_MAX], num[2][RDS_NUM_MAX];
+	struct rds_arg argv[] = {RDS_STR("LRANGE"), RDS_MEM(key, key_queue(key, v->user, strlen(v->user), v->lane)),
+				 rds_num(from, num[0]), rds_num(from + count - 1, num[1])};
 	return operator_command(&v->op, 4, argv, on_page, v);
 }
 
@@ -93,14 +103,24 @@ static int read_queue(struct view *v)
 	return RS_OK;
 }
 
-static int look(const struct settings *s, struct view *v, const char *user)
+static int read_queues(struct view *v)
 {
-	v->key_len = key_queue(v->key, user, strlen(user));
+	static const enum priority order[PRIORITIES] = {PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW};
+	int err = RS_OK;
+	for (int i = 0; i < PRIORITIES && !err && !v->err && !v->found; i++) {
+		v->lane = order[i];
+		err = read_queue(v);
+	}
+	return err;
+}
+
+static int look(const struct settings *s, struct view *v)
+{
 	int err = operator_open(&v->op, s, false);
 	if (!err)
-		err = purge(v);
+		err = expire(v);
 	if (!err)
-		err = read_queue(v);
+		err = read_queues(v);
 	operator_close(&v->op);
 	if (err || v->err)
 		return EXIT_FAILED;
@@ -112,37 +132,82 @@ static int look(const struct settings *s, struct view *v, const char *user)
 	return EXIT_FAILED;
 }
 
+static void on_purged(void *ctx, const struct redisReply *reply)
+{
+	uint64_t *count = ctx;
+	if (!reply_uint(reply_at(reply, 0), UINT64_MAX, count))
+		*count = 0;
+}
+
+static int purge(const struct settings *s, struct view *v, const char *app)
+{
+	char keys[5][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
+	uint64_t count = 0;
+	struct rds_arg argv[9];
+	add_queues(argv, keys, v->user);
+	argv[4] = RDS_MEM(keys[4], key_presence(keys[4], v->user, strlen(v->user)));
+	argv[5] = RDS_STR(app ? app : "");
+	argv[6] = RDS_STR("");
+	argv[7] = rds_num((int64_t)clock_wall_ms(), now);
+	argv[8] = rds_num(KEEP_MS, keep);
+	int err = operator_open(&v->op, s, false);
+	if (!err)
+		err = operator_script(&v->op, SCRIPT_MESSAGE_WITHDRAW, 5, 9, argv, on_purged, &count);
+	operator_close(&v->op);
+	if (!err)
+		printf("%" PRIu64 "\n", count);
+	return err ? EXIT_FAILED : EXIT_DONE;
+}
+
+struct words {
+	const char *app;
+};
+
 static int run(const struct settings *s, int argc, char **argv)
 {
-	static const char *const verbs[] = {"ls", "peek", NULL};
+	static const char *const verbs[] = {"ls", "peek", "purge", NULL};
 	struct view v = {.is_list = false};
+	struct words words = {NULL};
 	struct ulid id;
-	if (option_parse(&cmd_queue, &argc, argv, NULL))
+	if (option_parse(&cmd_queue, &argc, argv, &words))
 		return EXIT_USAGE;
 	v.is_list = argc > 1 && strcmp(argv[1], "ls") == 0;
-	if (argc > 1 && !v.is_list && strcmp(argv[1], "peek") != 0)
+	bool is_peek = argc > 1 && strcmp(argv[1], "peek") == 0, is_purge = argc > 1 && strcmp(argv[1], "purge") == 0;
+	if (argc > 1 && !v.is_list && !is_peek && !is_purge)
 		return option_unknown_word(&cmd_queue, verbs, argv[1]);
-	if (argc < 3 || argc > (v.is_list ? 3 : 4))
-		return option_usage(&cmd_queue, v.is_list ? "ls wants: USER" : "wants: ls USER, or peek USER [ID]");
+	if (argc < 3 || argc > (is_peek ? 4 : 3))
+		return option_usage(&cmd_queue, "wants: ls USER, peek USER [ID], or purge USER [--from APP]");
+	if (words.app && !is_purge)
+		return option_usage(&cmd_queue, "--from is for purge");
 	if (!option_name_ok("user", argv[2]))
 		return EXIT_USAGE;
+	v.user = argv[2];
 	if (argc == 4) {
 		if (strlen(argv[3]) != ULID_TEXT || ulid_parse(argv[3], &id))
 			return option_usage(&cmd_queue, "ID is a message id, 26 characters, as queue ls shows it");
 		v.wanted = &id;
 	}
-	return look(s, &v, argv[2]);
+	return is_purge ? purge(s, &v, words.app) : look(s, &v);
 }
+
+static const struct option options[] = {
+	{"from", '\0', OPTION_NAME, offsetof(struct words, app), "APP", "purge: only what this App has sent", 0, 0},
+	{0},
+};
 
 const struct command cmd_queue = {
 	.name = "queue",
-	.usage = "ls USER\npeek USER [ID]",
-	.summary = "look at the messages that wait for a user",
-	.text = "ls lists the queue, oldest first, one line a message: its id, the App, when it was sent,\n"
-		"when it expires, the bytes of its body, the App's own id (- if none).\n"
-		"peek prints the body of the oldest message, or of the one with ID, as it is, without a\n"
+	.usage = "ls USER\npeek USER [ID]\npurge USER [--from APP]",
+	.summary = "look at the messages that wait for a user, or take them out",
+	.text = "ls lists the queues, high before normal before low and each oldest first, one line a\n"
+		"message: its id, the App, when it was sent, when it expires, the bytes of its body, the\n"
+		"App's own id (- if none), its priority.\n"
+		"peek prints the body of the first message, or of the one with ID, as it is, without a\n"
 		"newline after it.\n"
-		"Both read Redis (redis); messages that have expired leave it first. Nothing else changes.\n\n"
-		"Exit codes: " EXIT_HELP ".\nAn empty queue: 0 for ls, 1 for peek.",
+		"Both read Redis (redis); messages that have expired leave it first. Nothing else changes.\n"
+		"purge withdraws all that waits and prints how many there were. What a client has been\n"
+		"sent already may still be shown.\n\n"
+		"Exit codes: " EXIT_HELP ".\nAn empty queue: 0 for ls and purge, 1 for peek.",
+	.options = options,
 	.run = run,
 };

@@ -9,9 +9,13 @@
 
 #define COMMANDS(X) \
 	X(send) \
+	X(broadcast) \
 	X(listen) \
 	X(session) \
 	X(app) \
+	X(status) \
+	X(withdraw) \
+	X(storage) \
 	X(presence) \
 	X(queue) \
 	X(brokers) \

@@ -89,6 +89,18 @@ static int store_number(const struct option *o, const char *text, int64_t *field
 	return RS_EINVAL;
 }
 
+static int store_one_more(const struct option *o, const char *name, struct option_names *names)
+{
+	if (!option_name_ok(o->name, name))
+		return RS_EINVAL;
+	if (names->count == OPTION_NAMES_MAX) {
+		say("--%s is given too often; at most %d times", o->name, OPTION_NAMES_MAX);
+		return RS_EINVAL;
+	}
+	names->at[names->count++] = name;
+	return RS_OK;
+}
+
 static int store(const struct option *o, const char *value, void *out)
 {
 	void *field = (char *)out + o->offset;
@@ -96,6 +108,8 @@ static int store(const struct option *o, const char *value, void *out)
 	case OPTION_FLAG:
 		*(bool *)field = true;
 		return RS_OK;
+	case OPTION_NAMES:
+		return store_one_more(o, value, field);
 	case OPTION_NUMBER:
 		return store_number(o, value, field);
 	case OPTION_NAME:

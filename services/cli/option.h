@@ -13,7 +13,15 @@ enum option_kind {
 	OPTION_FLAG,   /* bool */
 	OPTION_TEXT,   /* const char *, borrowed from argv */
 	OPTION_NAME,   /* const char *, checked with name_fault() */
+	OPTION_NAMES,  /* struct option_names: the same, several times */
 	OPTION_NUMBER, /* int64_t within min..max */
+};
+
+#define OPTION_NAMES_MAX 16
+
+struct option_names {
+	const char *at[OPTION_NAMES_MAX];
+	size_t count;
 };
 
 struct option {

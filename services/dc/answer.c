@@ -12,7 +12,7 @@
 
 enum { SPARE_MAX = 4096 };
 
-static const int codes[] = {400, 401, 408, 413, 429, 431, 501, 503, 504, 505};
+static const int codes[] = {400, 401, 403, 404, 408, 413, 429, 431, 501, 503, 504, 505};
 enum { CODES = sizeof codes / sizeof *codes };
 
 struct answers {
@@ -78,7 +78,9 @@ struct answer *answer_new(struct dc *dc, struct conn *conn)
 	list_init(&a->in_conn);
 	a->dc = dc;
 	a->conn = conn;
-	a->ready = a->retried = false;
+	a->ready = a->is_long = false;
+	a->body = NULL;
+	a->body_len = a->handed = 0;
 	a->id_len = a->text_len = a->name_len = a->record_len = 0;
 	a->record = NULL;
 	return a;
@@ -90,6 +92,7 @@ void answer_free(struct answer *a)
 	list_remove(&a->in_conn);
 	if (a->record != a->small)
 		free(a->record);
+	free(a->body);
 	if (p->spare_count == SPARE_MAX) {
 		free(a);
 		return;
@@ -97,6 +100,13 @@ void answer_free(struct answer *a)
 	/* To the front: the memory that was touched last is used next. */
 	list_append(p->spare.next, &a->in_conn);
 	p->spare_count++;
+}
+
+void answer_will_be_long(struct answer *a)
+{
+	a->is_long = true;
+	if (a->conn)
+		a->conn->long_answers++;
 }
 
 void answer_set_name(struct answer *a, struct text_span name)
@@ -139,31 +149,64 @@ static void become_ready(struct answer *a, struct writer *w)
 		answer_free(a);
 }
 
-void answer_ok(struct answer *a, const struct answer_field *fields, size_t count)
+static struct writer begin_ok(struct answer *a, const struct answer_field *fields, size_t count)
 {
 	struct writer w = begin(a, "OK 200\r\n");
 	for (size_t i = 0; i < count; i++)
 		put_field(&w, fields[i].name, fields[i].value, fields[i].value_len);
 	a->dc->answers->ok++;
+	return w;
+}
+
+void answer_ok(struct answer *a, const struct answer_field *fields, size_t count)
+{
+	struct writer w = begin_ok(a, fields, count);
 	become_ready(a, &w);
 }
 
-void answer_error(struct answer *a, int code, const char *fmt, ...)
+void answer_ok_body(struct answer *a, const struct answer_field *fields, size_t count, void *body, size_t len)
 {
-	char line[24], reason[ANSWER_TEXT_MAX - 128]; /* an id and the rest fit beside it */
-	va_list ap;
-	va_start(ap, fmt);
+	char text[24];
+	struct writer w = begin_ok(a, fields, count);
+	put_field(&w, "length", text, (size_t)snprintf(text, sizeof text, "%zu", len));
+	a->body = body;
+	a->body_len = len;
+	become_ready(a, &w);
+}
+
+/* after_s 0: no word of when it may be tried again. */
+static void fail(struct answer *a, int code, unsigned after_s, const char *fmt, va_list ap) RS_PRINTF(4, 0);
+static void fail(struct answer *a, int code, unsigned after_s, const char *fmt, va_list ap)
+{
+	char line[24], after[12], reason[ANSWER_TEXT_MAX - 128]; /* an id and the rest fit beside it */
 	int len = vsnprintf(reason, sizeof reason, fmt, ap);
-	va_end(ap);
 	if (len < 0)
 		len = 0;
 	if ((size_t)len >= sizeof reason)
 		len = sizeof reason - 1;
 	snprintf(line, sizeof line, "ERR %d\r\n", code);
 	struct writer w = begin(a, line);
+	if (after_s)
+		put_field(&w, "retry-after", after, (size_t)snprintf(after, sizeof after, "%u", after_s));
 	put_field(&w, "reason", reason, (size_t)len);
 	count_error(a->dc->answers, code);
 	become_ready(a, &w);
+}
+
+void answer_error(struct answer *a, int code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fail(a, code, 0, fmt, ap);
+	va_end(ap);
+}
+
+void answer_retry(struct answer *a, int code, unsigned after_s, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	fail(a, code, after_s, fmt, ap);
+	va_end(ap);
 }
 
 void answer_unavailable(struct answer *a)

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/name.h"
 #include "base/ulid.h"
+#include "place.h"
 #include "wire/record.h"
 #include "wire/text.h"
 
@@ -32,17 +33,21 @@ struct answer {
 	struct dc *dc;
 	struct conn *conn;
 	bool ready;
+	bool is_long;              /* answer_will_be_long() was called */
 	char id[NAME_MAX_BYTES];   /* the App's own id, given back; length 0: none */
 	size_t id_len;
 	char text[ANSWER_TEXT_MAX];
 	size_t text_len;
+	uint8_t *body;             /* after the text; NULL: none */
+	size_t body_len;
+	size_t handed;             /* bytes of text and body that the stream has */
 
 	/* What the request asked for. */
 	char name[NAME_MAX_BYTES]; /* the user; of AUTH the App */
 	size_t name_len;
 	char key_hash[65];         /* AUTH */
 	struct ulid message;       /* SEND, and all below */
-	bool retried;              /* the queue was full and was cleared of what had expired */
+	struct place place;
 	uint8_t *record;
 	size_t record_len;
 	uint8_t small[ANSWER_RECORD_SMALL];
@@ -66,9 +71,18 @@ void answer_set_name(struct answer *a, struct text_span name);
 /* Memory for a record of up to len bytes in a->record. */
 RS_MUST_CHECK int answer_reserve_record(struct answer *a, size_t len);
 
-/* Either makes the answer ready; a may be gone when they return. */
+/* Its body will be large: as long as too many of these are due on the connection, no
+ * request is read from it. */
+void answer_will_be_long(struct answer *a);
+
+/* Each makes the answer ready; a may be gone when they return. */
 void answer_ok(struct answer *a, const struct answer_field *fields, size_t count);
+/* The same with the field `length` and a body, which comes from malloc() and belongs to
+ * the answer from now on. */
+void answer_ok_body(struct answer *a, const struct answer_field *fields, size_t count, void *body, size_t len);
 void answer_error(struct answer *a, int code, const char *fmt, ...) RS_PRINTF(3, 4);
+/* An error that will be none in so many seconds. */
+void answer_retry(struct answer *a, int code, unsigned after_s, const char *fmt, ...) RS_PRINTF(4, 5);
 /* 503: nothing was done. */
 void answer_unavailable(struct answer *a);
 /* The same, or 504 if err says that the outcome is not known. */

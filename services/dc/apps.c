@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection is read only while its answers have room: at most
- * CONN_ANSWERS_MAX due, the output queue not over its half, no AUTH under way.
+ * CONN_ANSWERS_MAX due, the output queue not over its half, no AUTH under way. Bodies
+ * of answers go out in pieces, as the queue has room for them.
  * Deadlines are looked at by one sweep for all, twice a second: a timer for
  * each request would cost more than the request. */
 #include "apps.h"
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dc.h"
+#include "limit.h"
 #include "net/listener.h"
 #include "net/stream.h"
 #include "request.h"
@@ -49,6 +51,8 @@ static void end_conn(struct conn *c)
 			answer_free(a);
 	}
 	c->answer_count = 0;
+	app_put(c->app);
+	c->app = NULL;
 	c->apps->open--;
 	listener_release(c->apps->listener, &c->from);
 }
@@ -62,7 +66,7 @@ static void finish_conn(struct conn *c)
 
 static bool may_read(const struct conn *c)
 {
-	return !c->auth_waits && c->answer_count < CONN_ANSWERS_MAX &&
+	return !c->auth_waits && c->answer_count < CONN_ANSWERS_MAX && c->long_answers < CONN_LONG_MAX &&
 	       stream_out_len(c->stream) <= CONN_OUT_MAX / 2;
 }
 
@@ -86,9 +90,11 @@ void conn_go_on(struct conn *c)
 
 void conn_forget_app(struct conn *c)
 {
-	if (c->app_len)
-		c->auth_by_ms = clock_mono_ms() + CONN_AUTH_MS;
-	c->app_len = 0;
+	if (!c->app)
+		return;
+	c->auth_by_ms = clock_mono_ms() + CONN_AUTH_MS;
+	app_put(c->app);
+	c->app = NULL;
 }
 
 void conn_last(struct conn *c)
@@ -97,18 +103,37 @@ void conn_last(struct conn *c)
 		c->state = CONN_LAST;
 }
 
+static void write_piece(struct conn *c, struct answer *a, const void *data, size_t len)
+{
+	a->handed += len;
+	c->out_total += len;
+	if (stream_write(c->stream, data, len))
+		end_conn(c);
+}
+
+/* The text, or the next piece of the body. Frees an answer that is handed over. */
+static void hand_over(struct conn *c, struct answer *a)
+{
+	size_t left = a->text_len + a->body_len - a->handed;
+	if (a->handed == 0)
+		write_piece(c, a, a->text, a->text_len);
+	else
+		write_piece(c, a, a->body + a->body_len - left, left < CONN_PIECE_MAX ? left : CONN_PIECE_MAX);
+	if (c->state == CONN_DEAD || a->handed < a->text_len + a->body_len)
+		return;
+	c->answer_count--;
+	c->long_answers -= a->is_long;
+	answer_free(a);
+}
+
+/* What there is no room for now follows when the stream has drained. */
 void conn_flush(struct conn *c)
 {
 	while (c->state != CONN_DEAD && !list_empty(&c->answers)) {
 		struct answer *a = LIST_ENTRY(c->answers.next, struct answer, in_conn);
-		if (!a->ready)
+		if (!a->ready || stream_out_len(c->stream) > CONN_OUT_MAX - CONN_PIECE_MAX)
 			break;
-		int err = stream_write(c->stream, a->text, a->text_len);
-		c->answer_count--;
-		c->out_total += a->text_len;
-		answer_free(a);
-		if (err)
-			end_conn(c);
+		hand_over(c, a);
 	}
 	if (c->state == CONN_LAST && list_empty(&c->answers))
 		finish_conn(c);
@@ -184,7 +209,7 @@ static void refuse_body(struct conn *c, struct buf *in, const struct text_reques
 	else
 		c->skip = r->body_len;
 	buf_consume(in, r->header_len);
-	answer_error(a, 413, "length is over %d bytes", TEXT_BODY_MAX);
+	limit_refuse_body(a, c->app);
 }
 
 static void take_whole(struct conn *c, struct buf *in, const struct text_request *r)
@@ -249,7 +274,7 @@ static void on_data(void *ctx, struct buf *in)
 
 static void on_drain(void *ctx)
 {
-	conn_go_on(ctx);
+	conn_flush(ctx);
 }
 
 /* The App sends no more, but may wait for its answers. */
@@ -273,8 +298,9 @@ static void on_close(void *ctx, int err, const char *why)
 {
 	struct conn *c = ctx;
 	char from[ADDR_TEXT_MAX];
+	struct text_span app = app_name(c->app);
 	log_debug("app disconnected", LOG_STR("from", addr_format(&c->from, from)),
-		  LOG_BYTES("app", c->app, c->app_len), LOG_STR("err", err_str(err)), LOG_STR("why", why));
+		  LOG_BYTES("app", app.at, app.len), LOG_STR("err", err_str(err)), LOG_STR("why", why));
 	end_conn(c);
 }
 
@@ -340,9 +366,10 @@ static bool has_stalled(struct conn *c, uint64_t now)
 static void end_stalled(struct conn *c)
 {
 	char from[ADDR_TEXT_MAX];
+	struct text_span app = app_name(c->app);
 	c->apps->stalled++;
 	log_info("app does not take its answers", LOG_STR("from", addr_format(&c->from, from)),
-		 LOG_BYTES("app", c->app, c->app_len), LOG_INT("answers", c->answer_count),
+		 LOG_BYTES("app", app.at, app.len), LOG_INT("answers", c->answer_count),
 		 LOG_INT("bytes", stream_out_len(c->stream)));
 	end_conn(c);
 }
@@ -363,7 +390,7 @@ static void sweep_open(struct conn *c, uint64_t now)
 {
 	if (has_stalled(c, now))
 		end_stalled(c);
-	else if (c->app_len == 0 && !c->auth_waits && now >= c->auth_by_ms)
+	else if (!c->app && !c->auth_waits && now >= c->auth_by_ms)
 		end_unauthenticated(c);
 	else if (c->part != PART_NONE && now >= c->deadline_ms)
 		time_out(c);
@@ -447,6 +474,15 @@ void apps_stop(struct apps *p)
 size_t apps_open_count(const struct apps *p)
 {
 	return p->open;
+}
+
+void apps_forget(struct apps *p, const struct app *app)
+{
+	for (struct list *n = p->conns.next; n != &p->conns; n = n->next) {
+		struct conn *c = LIST_ENTRY(n, struct conn, in_apps);
+		if (c->app == app)
+			conn_forget_app(c);
+	}
 }
 
 void apps_free(struct apps *p)

@@ -5,6 +5,7 @@
 #define DC_APPS_H
 
 #include "answer.h"
+#include "app.h"
 #include "app/metrics.h"
 #include "base/addr.h"
 #include "base/list.h"
@@ -16,6 +17,8 @@
 
 #define CONN_ANSWERS_MAX 1024      /* due on a connection; then reading stops */
 #define CONN_OUT_MAX (1024 * 1024) /* holds CONN_ANSWERS_MAX answers over its half */
+#define CONN_PIECE_MAX (64 * 1024) /* of a body that is handed over at once */
+#define CONN_LONG_MAX 4            /* answers with large bodies due on a connection */
 #define CONN_HEADER_MS 10000
 #define CONN_BODY_MS 30000
 #define CONN_FINISH_MS 5000
@@ -46,10 +49,10 @@ struct conn {
 	bool paused;               /* reading is stopped */
 	bool auth_waits;           /* an AUTH is under way: what follows must wait for it */
 	unsigned wrong_keys;
-	char app[NAME_MAX_BYTES];  /* length 0: not authenticated */
-	size_t app_len;
+	struct app *app;           /* counted; NULL: not authenticated */
 	struct list answers;       /* struct answer, in the order of the requests */
 	size_t answer_count;
+	unsigned long_answers;     /* of these, answer_will_be_long() */
 	size_t need;               /* bytes that make the request at the head whole, once known */
 	size_t skip;               /* bytes still to come of a body that was refused */
 	enum conn_part part;
@@ -67,6 +70,8 @@ void apps_stop(struct apps *p);
 /* Connections that are not done yet. */
 size_t apps_open_count(const struct apps *p);
 void apps_free(struct apps *p);
+/* An App is no more: its connections speak for nobody from now on. */
+void apps_forget(struct apps *p, const struct app *app);
 void apps_metrics(const struct apps *p, struct metrics *m);
 
 /* Hands the answers that are ready, from the first on, to the stream. */

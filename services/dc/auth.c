@@ -6,14 +6,13 @@
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "dc.h"
-#include "rds/keys.h"
 
 #include <string.h>
 
 enum { HASH_TEXT = 2 * SHA256_BYTES, LOG_PAUSE_MS = 1000 };
 
 /* An unknown App takes as long as a wrong key. */
-static bool key_matches(const struct answer *a, const struct redisReply *reply)
+static bool hash_matches(const struct answer *a, const struct redisReply *reply)
 {
 	static const char nothing[HASH_TEXT + 1] =
 		"----------------------------------------------------------------";
@@ -21,6 +20,17 @@ static bool key_matches(const struct answer *a, const struct redisReply *reply)
 	const char *stored = reply_str(reply, &len);
 	bool known = stored && len == HASH_TEXT;
 	return bytes_equal_ct(known ? stored : nothing, a->key_hash, HASH_TEXT) && known;
+}
+
+/* The key, or the former one while it is still good; both are looked at always. */
+static bool key_matches(const struct answer *a, const struct redisReply *reply)
+{
+	uint64_t until = 0;
+	bool first = hash_matches(a, reply_at(reply, APP_AT_KEY));
+	bool second = hash_matches(a, reply_at(reply, APP_AT_KEY2));
+	bool in_time = reply_uint(reply_at(reply, APP_AT_KEY2_UNTIL), UINT64_MAX, &until) &&
+		       clock_wall_ms() < until;
+	return first || (second && in_time);
 }
 
 /* Whoever guesses keys must not fill the log: the rest is there at level debug. */
@@ -48,7 +58,7 @@ static bool is_guessing(struct conn *c, struct answer *a)
 		return false;
 	a->dc->counts.auth_limited++;
 	conn_last(c);
-	answer_error(a, 429, "too many wrong keys came from this address; try again in a minute");
+	answer_retry(a, 429, 60, "too many wrong keys came from this address");
 	return true;
 }
 
@@ -64,14 +74,18 @@ static void refuse(struct answer *a)
 	answer_error(a, 401, "wrong App or key");
 }
 
-static void accept_app(struct answer *a)
+static void accept_app(struct answer *a, const struct redisReply *reply)
 {
-	struct conn *c = a->conn;
 	struct answer_field field = {"app", a->name, a->name_len};
-	if (c) {
-		memcpy(c->app, a->name, a->name_len);
-		c->app_len = a->name_len;
+	struct app *app = app_take(a->dc->known, (struct text_span){a->name, a->name_len}, reply);
+	if (!app) {
+		answer_unavailable(a);
+		return;
 	}
+	if (a->conn)
+		a->conn->app = app;
+	else
+		app_put(app);
 	log_debug("app authenticated", LOG_BYTES("app", a->name, a->name_len));
 	answer_ok(a, &field, 1);
 }
@@ -86,21 +100,18 @@ static void on_key(void *ctx, int err, const struct redisReply *reply)
 	if (err)
 		answer_unavailable(a);
 	else if (right)
-		accept_app(a);
+		accept_app(a, reply);
 	else
 		refuse(a);
 }
 
 void auth_check(struct conn *c, struct answer *a, struct text_span key)
 {
-	char name[KEY_MAX];
 	if (is_guessing(c, a))
 		return;
-	size_t len = key_app(name, a->name, a->name_len);
-	struct rds_arg argv[] = {RDS_STR("HGET"), RDS_MEM(name, len), RDS_STR("key")};
 	sha256_hex(key.at, key.len, a->key_hash);
 	c->auth_waits = true;
-	if (rds_command(pool_first(a->dc->redis), 3, argv, on_key, a) == RS_OK)
+	if (app_read(a->dc, (struct text_span){a->name, a->name_len}, on_key, a) == RS_OK)
 		return;
 	c->auth_waits = false;
 	answer_unavailable(a);

@@ -6,7 +6,7 @@
 #include "answer.h"
 #include "apps.h"
 
-/* a->name is the App. Until the answer is known the connection reads nothing;
+/* a->name is the App, which may have two keys for a while (`restante app rotate`). Until the answer is known the connection reads nothing;
  * if the key is right, the connection speaks for that App from then on. */
 void auth_check(struct conn *c, struct answer *a, struct text_span key);
 

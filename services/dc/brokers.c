@@ -40,6 +40,8 @@ int brokers_send(struct brokers *p, struct link_name id, uint64_t boot, const st
 	return l ? hub_send(l, m) : RS_ENOENT;
 }
 
+size_t brokers_send_all(struct brokers *p, const struct link_message *m) { return hub_send_all(p->hub, m); }
+
 /* Passed on as it came, to the broker that held the user. If there is no link
  * with it, that login ends when its lease does. */
 static void take_kick(struct brokers *p, const struct link_kick *kick, const uint8_t *data, size_t len)
@@ -65,10 +67,12 @@ static int on_known(void *ctx, struct hub_link *l)
 static int on_message(void *ctx, struct hub_link *l, const struct link_message *m, const uint8_t *data,
 		      size_t len)
 {
+	struct broker *b = l->user;
 	switch (m->type) {
-	case LINK_FETCH: delivery_fetch(l->user, &m->fetch); return RS_OK;
-	case LINK_ACK: delivery_ack(l->user, &m->ack); return RS_OK;
+	case LINK_FETCH: delivery_fetch(b, &m->fetch); return RS_OK;
+	case LINK_ACK: delivery_ack(b, &m->ack); return RS_OK;
 	case LINK_KICK: take_kick(ctx, &m->kick, data, len); return RS_OK;
+	case LINK_PRESENCE: b->dc->counts.presences++; return RS_OK;
 	default: return RS_EINVAL; /* a DC is never sent the others */
 	}
 }

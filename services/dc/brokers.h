@@ -30,6 +30,8 @@ void brokers_metrics(const struct brokers *p, struct metrics *m);
 /* To the broker of that id and boot. RS_ENOENT: no link with it; else as link_send(). */
 RS_MUST_CHECK int brokers_send(struct brokers *p, struct link_name id, uint64_t boot,
 			       const struct link_message *m);
+/* To every broker that is linked here; how many were told. */
+size_t brokers_send_all(struct brokers *p, const struct link_message *m);
 /* Linked here, or alive in the registry. */
 bool brokers_alive(const struct brokers *p, struct link_name id, uint64_t boot);
 

@@ -8,6 +8,8 @@
 #include "app/metrics.h"
 #include "app/registry.h"
 #include "net/link.h"
+#include "ended.h"
+#include "place.h"
 #include "pool.h"
 #include "base/budget.h"
 
@@ -15,22 +17,26 @@ struct dc_config {
 	struct daemon_config common;
 	struct addr listen_apps, listen_brokers;
 	struct addr advertise_apps, advertise_brokers; /* all zero: derived */
-	int64_t queue_max_messages;
+	int64_t queue_max_messages, queue_max_bytes, status_s, broadcasts_max;
 	int64_t ttl_default_s;
 	int64_t max_connections, max_connections_per_address, wrong_keys_per_address;
 	int64_t redis_timeout_ms, redis_max_in_flight, redis_connections;
 	char durability[CONFIG_TEXT_MAX];
 };
 
-/* What became of a message: the words of the answer, and of the metric. */
-enum send_state { SEND_STORED, SEND_PUSHED, SEND_DROPPED, SEND_DUPLICATE, SEND_STATES };
+/* What became of a broadcast. */
+enum broadcast_state { BROADCAST_KEPT, BROADCAST_SENT, BROADCAST_DROPPED, BROADCAST_DUPLICATE, BROADCAST_STATES };
 
 struct dc_counts {
-	uint64_t sends[SEND_STATES];
+	uint64_t sends[SEND_STATES], broadcasts[BROADCAST_STATES], withdrawn;
 	uint64_t auth_failed, auth_limited;
+	uint64_t limited_rate, limited_size; /* by the limits of an App */
+	uint64_t apps_removed;
 	uint64_t pushes, nudges, kicks;
 	uint64_t fetches, fetched, acks, acked, fenced, unavailable;
 	uint64_t expired;
+	uint64_t ended[ENDED_HOWS], recalls;
+	uint64_t presences; /* users that came or went, as brokers said */
 };
 
 /* AUTH that failed, of which the log tells at most one a second. */
@@ -39,6 +45,7 @@ struct auth_log {
 	uint64_t left_out; /* since the last line */
 };
 
+struct app_table;
 struct apps;
 struct answers;
 struct brokers;
@@ -52,6 +59,7 @@ struct dc {
 	struct pool *redis;
 	struct tls_context *tls;  /* NULL: plaintext links */
 	struct answers *answers;
+	struct app_table *known;  /* the Apps that lately spoke to this DC */
 	struct apps *apps;
 	struct brokers *brokers;
 	struct durability *durability;

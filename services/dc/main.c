@@ -2,11 +2,12 @@
 /* restante-dc: takes messages from Apps, stores them, pushes them to the broker
  * that holds the user. Made and taken apart here, in this order and back:
  *
- *   answers, Redis, durability   TLS   apps, brokers   registry
+ *   answers, Apps known, durability, Redis   TLS   apps, brokers   registry
  *
  * The stop: no new connections or links, nothing more is read; the answers that
  * are due go out; the DC leaves the registry; after STOP_MS it ends anyway. */
 #include "answer.h"
+#include "app.h"
 #include "apps.h"
 #include "brokers.h"
 #include "counts.h"
@@ -42,7 +43,10 @@ static const struct setting settings[] = {
 	ADDR(listen_brokers, "127.0.0.1:7101", "links of brokers (TCP)"),
 	ADDR(advertise_apps, NULL, "address told to others for Apps; empty: listen_apps, or this host's"),
 	ADDR(advertise_brokers, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
-	RANGE(queue_max_messages, "10000", 1, 1000000, "messages a user's queue may hold"),
+	RANGE(queue_max_messages, "10000", 1, 1000000, "messages a user's queues may hold"),
+	RANGE(queue_max_bytes, "16777216", 65536, 1099511627776, "bytes of messages a user's queues may hold"),
+	RANGE(status_s, "86400", 1, 2592000, "seconds for which it is remembered what became of a message"),
+	RANGE(broadcasts_max, "256", 1, 1000, "broadcasts kept at a time, of all Apps together"),
 	RANGE(ttl_default_s, "604800", 1, 2592000, "seconds a message is kept if the App does not say"),
 	RANGE(max_connections, "1024", 1, 100000, "connections of Apps"),
 	RANGE(max_connections_per_address, "256", 1, 100000, "connections of Apps from one address"),
@@ -80,6 +84,8 @@ static int start_redis(struct dc *dc, char *fault, size_t fault_cap)
 	if (err)
 		return err;
 	err = answers_new(&dc->answers);
+	if (!err)
+		err = app_table_new(&dc->known, dc);
 	if (!err)
 		err = durability_new(&dc->durability, dc);
 	if (!err)
@@ -130,6 +136,7 @@ static void free_service(void *app)
 	apps_free(dc->apps);
 	brokers_free(dc->brokers);
 	pool_free(dc->redis); /* answers what is under way: to nobody by now */
+	app_table_free(dc->known);
 	durability_free(dc->durability);
 	tls_context_free(dc->tls);
 	answers_free(dc->answers);
@@ -212,6 +219,7 @@ static void write_metrics(void *app, struct metrics *m)
 	counts_metrics(&s->dc, m);
 	pool_metrics(s->dc.redis, m);
 	answers_metrics(s->dc.answers, m);
+	app_table_metrics(s->dc.known, m);
 	apps_metrics(s->dc.apps, m);
 	brokers_metrics(s->dc.brokers, m);
 	durability_metrics(s->dc.durability, m);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
 #include <stdlib.h>
+
+enum { WARN_MS = 1000 };
 
 struct pool {
 	struct rds *at[POOL_MAX];
@@ -92,6 +97,18 @@ int pool_script(struct pool *p, const char *user, size_t len, enum script_id scr
 	if (is_busy(p))
 		return RS_EBUSY;
 	return rds_script(of_user(p, user, len), script, keys, argc, argv, fn, ctx);
+}
+
+void pool_warn(const char *msg, int err, const struct redisReply *reply)
+{
+	static uint64_t next_ms;
+	uint64_t now = clock_mono_ms();
+	size_t len = 0;
+	const char *text = reply ? reply_str(reply, &len) : NULL;
+	if (now < next_ms)
+		return;
+	next_ms = now + WARN_MS;
+	log_warn(msg, LOG_STR("err", err_str(err)), LOG_BYTES("redis", text ? text : "", len));
 }
 
 void pool_metrics(const struct pool *p, struct metrics *m)

@@ -24,6 +24,9 @@ bool pool_is_up(const struct pool *p); /* all of it */
 struct rds *pool_first(const struct pool *p);
 void pool_metrics(const struct pool *p, struct metrics *m);
 
+/* Tells the log that Redis refused; at most once a second, whatever the rate. */
+void pool_warn(const char *msg, int err, const struct redisReply *reply);
+
 /* As rds_command() and rds_script(), on the connection of that user. */
 RS_MUST_CHECK int pool_command(struct pool *p, const char *user, size_t len, size_t argc,
 			       const struct rds_arg *argv, rds_reply_fn *fn, void *ctx);

@@ -33,13 +33,13 @@ struct holder holder_read(const struct redisReply *reply, size_t first)
 	return h;
 }
 
-int presence_get_holder(struct answer *a, rds_reply_fn *fn)
+int presence_get_holder(struct dc *dc, const char *user, size_t user_len, rds_reply_fn *fn, void *ctx)
 {
 	char key[KEY_MAX];
-	size_t len = key_presence(key, a->name, a->name_len);
+	size_t len = key_presence(key, user, user_len);
 	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), RDS_STR("broker"),
 				 RDS_STR("boot"),  RDS_STR("conn"),   RDS_STR("owner")};
-	return pool_command(a->dc->redis, a->name, a->name_len, 6, argv, fn, a);
+	return pool_command(dc->redis, user, user_len, 6, argv, fn, ctx);
 }
 
 /* Fields of the reply, in the order in which presence_ask() asks for them. */

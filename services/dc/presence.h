@@ -16,8 +16,9 @@ struct holder {
 
 /* From broker, boot, conn and owner at `first` and after it in a reply. */
 struct holder holder_read(const struct redisReply *reply, size_t first);
-/* HMGET of these four for a->name; fn gets the reply. */
-RS_MUST_CHECK int presence_get_holder(struct answer *a, rds_reply_fn *fn);
+/* HMGET of these four; fn gets the reply. */
+RS_MUST_CHECK int presence_get_holder(struct dc *dc, const char *user, size_t user_len, rds_reply_fn *fn,
+				      void *ctx);
 /* The verb PRESENCE: answers whether the user a->name is online, and where. */
 void presence_ask(struct answer *a);
 

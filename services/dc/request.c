@@ -2,13 +2,19 @@
 #include "request.h"
 
 #include "auth.h"
+#include "broadcast.h"
 #include "dc.h"
+#include "limit.h"
 #include "presence.h"
+#include "status.h"
+#include "storage.h"
 #include "store.h"
+#include "withdraw.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { FIELDS_OF_VERB_MAX = 6, TTL_MAX_S = 2592000 };
+enum { FIELDS_OF_VERB_MAX = 10 };
 
 struct verb {
 	const char *name;
@@ -77,28 +83,6 @@ static void handle_presence(struct conn *c, struct answer *a, const struct text_
 	presence_ask(a);
 }
 
-static bool take_ttl(struct answer *a, const struct text_request *r, uint64_t *ttl_s)
-{
-	const struct text_span *value = text_value(r, "ttl");
-	if (!value || text_number(*value, 1, TTL_MAX_S, ttl_s) == RS_OK)
-		return true;
-	answer_error(a, 400, "ttl is not a whole number of seconds from 1 to %d", TTL_MAX_S);
-	return false;
-}
-
-static bool take_store(struct answer *a, const struct text_request *r, bool *store)
-{
-	const struct text_span *value = text_value(r, "store");
-	if (!value || text_is(*value, "yes"))
-		return true;
-	if (!text_is(*value, "no")) {
-		answer_error(a, 400, "store is neither yes nor no");
-		return false;
-	}
-	*store = false;
-	return true;
-}
-
 static bool check_id(struct answer *a, const struct text_request *r)
 {
 	const struct text_span *id = text_value(r, "id");
@@ -114,31 +98,113 @@ static bool check_id(struct answer *a, const struct text_request *r)
 static void handle_send(struct conn *c, struct answer *a, const struct text_request *r,
 			const uint8_t *body)
 {
-	struct send send = {
-		.app = {c->app, c->app_len},
-		.ttl_s = (uint64_t)c->dc->config->ttl_default_s,
-		.store = true,
-		.body = body,
-		.body_len = r->body_len,
-	};
+	struct send send;
 	const struct text_span *to;
 	if (!check_id(a, r))
 		return;
 	to = need_name(a, r, "to");
-	if (!to || !take_ttl(a, r, &send.ttl_s) || !take_store(a, r, &send.store))
+	if (!to || !message_take(c, a, r, &send))
 		return;
+	if (!limit_allows_body(a, c->app, r->body_len) || !limit_allows_rate(a, c->app, 1))
+		return;
+	send.body = body;
+	send.body_len = r->body_len;
 	answer_set_name(a, *to);
 	store_message(a, &send);
 }
 
+static void handle_broadcast(struct conn *c, struct answer *a, const struct text_request *r,
+			     const uint8_t *body)
+{
+	struct send send = {
+		.app = app_name(c->app),
+		.ttl_s = BROADCAST_UNKEPT_S,
+		.store = text_value(r, "lifetime") != NULL,
+		.body = body,
+		.body_len = r->body_len,
+	};
+	if (!check_id(a, r) || !message_take_seconds(a, r, "lifetime", &send.ttl_s))
+		return;
+	if (!may_broadcast(c))
+		answer_error(a, 403, "this App may not broadcast");
+	else if (limit_allows_body(a, c->app, r->body_len) && limit_allows_rate(a, c->app, 1))
+		broadcast_send(a, &send);
+}
+
+/* The field `message` into a->message; false: the answer was given. */
+static bool take_message(struct answer *a, const struct text_request *r)
+{
+	const struct text_span *message = text_value(r, "message");
+	if (message && message->len == ULID_TEXT && ulid_parse(message->at, &a->message) == RS_OK)
+		return true;
+	answer_error(a, 400, "message is not an id as SEND and BROADCAST answer it, %d characters", ULID_TEXT);
+	return false;
+}
+
+static void handle_withdraw(struct conn *c, struct answer *a, const struct text_request *r,
+			    const uint8_t *body)
+{
+	const struct text_span *to = NULL;
+	(void)body;
+	if (!take_message(a, r) || (text_value(r, "to") && !(to = need_name(a, r, "to"))))
+		return;
+	if (!to) {
+		withdraw_broadcast(a, app_name(c->app));
+		return;
+	}
+	answer_set_name(a, *to);
+	withdraw_message(a, app_name(c->app));
+}
+
+static void handle_status(struct conn *c, struct answer *a, const struct text_request *r,
+			  const uint8_t *body)
+{
+	const struct text_span *to;
+	(void)body;
+	if (!take_message(a, r) || !(to = need_name(a, r, "to")))
+		return;
+	answer_set_name(a, *to);
+	status_ask(a, app_name(c->app));
+}
+
+static void handle_storage(struct conn *c, struct answer *a, const struct text_request *r,
+			   const uint8_t *body)
+{
+	const struct text_span *user = need_name(a, r, "user"), *storage = text_value(r, "storage");
+	(void)body;
+	if (!user)
+		return;
+	if (!storage || (!text_is(*storage, "on") && !text_is(*storage, "off"))) {
+		answer_error(a, 400, "storage is neither on nor off");
+		return;
+	}
+	answer_set_name(a, *user);
+	storage_set(a, app_name(c->app), text_is(*storage, "on"));
+}
+
 /* The most frequent first. */
 static const struct verb verbs[] = {
-	{"SEND", true, {"id", "to", "ttl", "store", "length"}, handle_send},
+	{"SEND", true, {"id", "to", MESSAGE_FIELDS}, handle_send},
 	{"PRESENCE", true, {"id", "user"}, handle_presence},
+	{"BROADCAST", true, {"id", "lifetime", "length"}, handle_broadcast},
+	{"WITHDRAW", true, {"id", "message", "to"}, handle_withdraw},
+	{"STORAGE", true, {"id", "user", "storage"}, handle_storage},
+	{"STATUS", true, {"id", "message", "to"}, handle_status},
 	{"PING", false, {"id"}, handle_ping},
 	{"AUTH", false, {"id", "app", "key"}, handle_auth},
 };
-#define VERB_WORDS "AUTH, SEND, PRESENCE, PING"
+
+/* "AUTH, SEND, ...": for whoever mistypes one. */
+static const char *verb_words(void)
+{
+	static char words[256];
+	size_t len = 0;
+	if (*words)
+		return words;
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs && len < sizeof words; i++)
+		len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i ? ", " : "", verbs[i].name);
+	return words;
+}
 
 static const struct verb *find_verb(struct text_span name)
 {
@@ -176,11 +242,11 @@ void request_handle(struct conn *c, struct answer *a, const struct text_request 
 	const struct verb *v = find_verb(r->verb);
 	request_take_id(a, r);
 	if (!v)
-		answer_error(a, 501, "unknown verb; there are " VERB_WORDS);
+		answer_error(a, 501, "unknown verb; there are %s", verb_words());
 	else if (!text_is(r->version, "1"))
 		answer_error(a, 505, "version %.*s of %s is not supported; version 1 is",
 			     (int)r->version.len, r->version.at, v->name);
-	else if (v->needs_app && c->app_len == 0)
+	else if (v->needs_app && !c->app)
 		answer_error(a, 401, "not authenticated; send AUTH first");
 	else if (check_fields(v, a, r))
 		v->handle(c, a, r, body);

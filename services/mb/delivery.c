@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "lease.h"
+#include "notice.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +14,33 @@ enum {
 	NONE = -1,                    /* no DC */
 };
 
+/* One of the user's queues. */
+struct lane {
+	struct ulid last;       /* the last message handed to the engine; zero: none yet */
+	uint32_t known;         /* stored messages handed over and not yet deleted */
+	bool wanted;            /* there is something to fetch */
+	bool again;             /* word of more came while a fetch was under way */
+};
+
+struct ack {
+	struct ulid id;
+	uint64_t handed_ms;
+	enum priority lane;
+};
+
 struct delivery {
 	struct list node;       /* in mb.deliveries */
 	struct list ack_node;   /* in mb.ack_ready */
 	struct user *user;
-	struct ulid last;       /* the last message handed to the engine; zero: none yet */
-	uint32_t known;         /* stored messages handed over and not yet deleted */
+	struct lane lane[PRIORITIES];
 	int fetching, acking;   /* which DC was asked; NONE */
-	bool wanted;            /* there is something to fetch */
-	bool again;             /* word of more came while a fetch was under way */
+	enum priority fetched;  /* the lane that was asked for */
+	struct reception reception;
 	uint16_t acks, acks_cap, acks_sent; /* collected; of these, in the report under way */
-	struct ulid *ack;
+	struct ack *ack;
 };
+
+static const enum priority first_to_last[PRIORITIES] = {PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW};
 
 void delivery_free(struct user *u)
 {
@@ -33,6 +49,7 @@ void delivery_free(struct user *u)
 		return;
 	list_remove(&d->node);
 	list_remove(&d->ack_node);
+	broadcast_forget(&d->reception);
 	free(d->ack);
 	free(d);
 	u->delivery = NULL;
@@ -49,8 +66,20 @@ static struct delivery *get(struct mb *m, struct user *u)
 	d->fetching = d->acking = NONE;
 	list_append(&m->deliveries, &d->node);
 	list_init(&d->ack_node);
+	broadcast_open(&d->reception, u);
 	u->delivery = d;
 	return d;
+}
+
+struct reception *delivery_find_reception(const struct user *u)
+{
+	return u->delivery ? &u->delivery->reception : NULL;
+}
+
+struct reception *delivery_get_reception(struct mb *m, struct user *u)
+{
+	struct delivery *d = get(m, u);
+	return d ? &d->reception : NULL;
 }
 
 /* The user of an answer or push, if it is still this login. */
@@ -60,51 +89,81 @@ static struct user *find_user(struct mb *m, struct link_owner to)
 	return u && user_owner(m, u) == to.owner ? u : NULL;
 }
 
-static void set_wanted(struct mb *m, struct delivery *d, bool wanted)
+static bool any_wanted(const struct delivery *d)
 {
-	d->wanted = wanted;
-	server_set_more(m->server, d->user->conn, wanted);
+	for (int i = 0; i < PRIORITIES; i++)
+		if (d->lane[i].wanted)
+			return true;
+	return false;
+}
+
+static void set_wanted(struct mb *m, struct delivery *d, enum priority lane, bool wanted)
+{
+	d->lane[lane].wanted = wanted;
+	server_set_more(m->server, d->user->conn, any_wanted(d));
 }
 
 /* ---- fetching ---- */
 
-static void try_fetch(struct mb *m, struct delivery *d)
+static void fetch_lane(struct mb *m, struct delivery *d, enum priority lane)
 {
 	struct user *u = d->user;
-	if (!d->wanted || d->fetching != NONE || !server_has_room(m->server, u->conn))
-		return;
 	int dc = peers_pick(m->dcs, u->conn);
 	if (dc < 0)
 		return; /* the tick tries again */
 	struct link_message msg = {.type = LINK_FETCH};
 	msg.fetch = (struct link_fetch){
-		.to = {u->conn, user_owner(m, u)}, .after = d->last, .skip = d->known, .max_count = PAGE_COUNT,
+		.to = {u->conn, user_owner(m, u)}, .lane = lane, .after = d->lane[lane].last,
+		.skip = d->lane[lane].known, .max_count = PAGE_COUNT,
 		.max_bytes = PAGE_BYTES, .user = {u->name, u->name_len},
 	};
 	if (peers_send(m->dcs, (size_t)dc, &msg) == RS_OK) {
 		d->fetching = dc;
+		d->fetched = lane;
 		m->counts.fetches++;
 	}
 }
 
-void delivery_fetch(struct mb *m, struct user *u)
+static void try_fetch(struct mb *m, struct delivery *d)
 {
-	struct delivery *d = get(m, u);
-	if (!d)
-		return; /* out of memory: found again at the next renewal */
-	d->again = d->fetching != NONE;
-	set_wanted(m, d, true);
-	try_fetch(m, d);
+	if (d->fetching != NONE || !server_has_room(m->server, d->user->conn))
+		return;
+	for (int i = 0; i < PRIORITIES; i++)
+		if (d->lane[first_to_last[i]].wanted) {
+			fetch_lane(m, d, first_to_last[i]);
+			return;
+		}
 }
 
-void delivery_check(struct mb *m, struct user *u, uint32_t waiting)
+static void want(struct mb *m, struct delivery *d, enum priority lane)
 {
-	if (!u->delivery || waiting > u->delivery->known)
-		delivery_fetch(m, u);
+	d->lane[lane].again = d->fetching != NONE && d->fetched == lane;
+	set_wanted(m, d, lane, true);
+}
+
+void delivery_check(struct mb *m, struct user *u, const uint32_t waiting[PRIORITIES])
+{
+	for (int i = 0; i < PRIORITIES; i++) {
+		if (waiting[i] <= (u->delivery ? u->delivery->lane[i].known : 0))
+			continue;
+		struct delivery *d = get(m, u);
+		if (!d)
+			return; /* out of memory: found again at the next renewal */
+		want(m, d, (enum priority)i);
+	}
+	if (u->delivery)
+		try_fetch(m, u->delivery);
+}
+
+/* Something waits, and nobody knows where. */
+static void fetch_all(struct mb *m, struct user *u)
+{
+	static const uint32_t more[PRIORITIES] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
+	delivery_check(m, u, more);
 }
 
 /* A record that cannot be read is passed over, by its id if it has one. */
-static int pass_over(struct mb *m, struct delivery *d, const uint8_t *data, size_t len)
+static int pass_over(struct mb *m, struct delivery *d, struct lane *l, const uint8_t *data, size_t len)
 {
 	static uint64_t warned_ms;
 	uint64_t now_ms = mb_time().mono_ms;
@@ -113,30 +172,31 @@ static int pass_over(struct mb *m, struct delivery *d, const uint8_t *data, size
 		warned_ms = now_ms;
 		log_warn("a damaged record is passed over", LOG_BYTES("user", d->user->name, d->user->name_len));
 	}
-	if (len < ULID_TEXT || ulid_parse((const char *)data, &d->last))
+	if (len < ULID_TEXT || ulid_parse((const char *)data, &l->last))
 		return RS_EINVAL;
-	d->known++;
+	l->known++;
 	return RS_OK;
 }
 
 /* Hands a record to the engine. Not 0: it could not be taken now. */
-static int hand_over(struct mb *m, struct delivery *d, const uint8_t *data, size_t len)
+static int hand_over(struct mb *m, struct delivery *d, enum priority lane, const uint8_t *data, size_t len)
 {
 	struct record r;
+	struct lane *l = &d->lane[lane];
 	if (record_parse(data, len, &r))
-		return pass_over(m, d, data, len);
-	int err = server_push(m->server, d->user->conn, &r, OBJECT_STORED, TAG_NORMAL, mb_time().wall_ms);
+		return pass_over(m, d, l, data, len);
+	int err = server_push(m->server, d->user->conn, &r, OBJECT_STORED, (uint8_t)lane, mb_time().wall_ms);
 	if (err && err != RS_EEXIST)
 		return err;
-	d->last = r.id;
-	d->known += err == RS_OK;
+	l->last = r.id;
+	l->known += err == RS_OK;
 	return RS_OK;
 }
 
 static void on_batch(struct mb *m, struct user *u, struct link_batch *b)
 {
 	struct delivery *d = u->delivery;
-	if (!d || d->fetching == NONE)
+	if (!d || d->fetching == NONE || d->fetched != b->lane)
 		return;
 	d->fetching = NONE;
 	if (b->status == LINK_FENCED) {
@@ -147,20 +207,20 @@ static void on_batch(struct mb *m, struct user *u, struct link_batch *b)
 		m->counts.fetch_unavailable++;
 		return; /* still wanted: the tick tries again */
 	}
-	bool more = b->left > 0 || d->again;
+	bool more = b->left > 0 || d->lane[b->lane].again;
 	unsigned taken = 0;
-	d->again = false;
+	d->lane[b->lane].again = false;
 	for (unsigned i = 0; i < b->count; i++) {
 		size_t len;
 		const uint8_t *record = link_next_record(&b->records, &len);
-		if (hand_over(m, d, record, len)) {
+		if (hand_over(m, d, b->lane, record, len)) {
 			more = true;
 			break;
 		}
 		taken++;
 	}
 	m->counts.fetched += taken;
-	set_wanted(m, d, more);
+	set_wanted(m, d, b->lane, more);
 	if (taken > 0 || b->count == 0) /* else the same would come again: the tick does it */
 		try_fetch(m, d);
 }
@@ -186,30 +246,38 @@ static void on_push(struct mb *m, struct user *u, const struct link_push *p)
 	struct delivery *d = get(m, u);
 	if (!d)
 		return;
-	bool follows = ulid_is_zero(&p->prev) || ulid_equal(&p->prev, &d->last);
-	if (d->fetching != NONE || d->wanted || !follows) {
+	struct lane *l = &d->lane[p->lane];
+	bool follows = ulid_is_zero(&p->prev) || ulid_equal(&p->prev, &l->last);
+	bool fetches = d->fetching != NONE && d->fetched == p->lane;
+	if (fetches || l->wanted || !follows) {
 		m->counts.push_gaps++;
-		delivery_fetch(m, u);
+		want(m, d, p->lane);
+		try_fetch(m, d);
 		return;
 	}
-	if (hand_over(m, d, p->record, p->record_len))
-		set_wanted(m, d, true);
+	if (hand_over(m, d, p->lane, p->record, p->record_len))
+		set_wanted(m, d, p->lane, true);
 }
 
 /* ---- reporting ---- */
 
-/* Reports the first `count` of those collected; which DC was told, or an error. */
+/* Reports the first `count` of those collected, all of one lane; which DC was told,
+ * or an error. */
 static int send_ack(struct mb *m, struct delivery *d, uint16_t count)
 {
 	struct user *u = d->user;
-	uint8_t ids[LINK_ACK_MAX * ULID_BYTES];
+	uint8_t ids[LINK_ACK_MAX * LINK_ACK_BYTES];
+	struct writer w = writer_over(ids, sizeof ids);
 	int dc = peers_pick(m->dcs, u->conn);
 	if (dc < 0)
 		return dc;
-	memcpy(ids, d->ack, count * sizeof *d->ack);
+	for (uint16_t i = 0; i < count; i++) {
+		write_bytes(&w, d->ack[i].id.b, ULID_BYTES);
+		write_uint(&w, d->ack[i].handed_ms, 8);
+	}
 	struct link_message msg = {.type = LINK_ACK};
-	msg.ack = (struct link_ack){.from = {u->conn, user_owner(m, u)}, .user = {u->name, u->name_len},
-				    .count = count, .ids = ids};
+	msg.ack = (struct link_ack){.from = {u->conn, user_owner(m, u)}, .lane = d->ack[0].lane,
+				    .user = {u->name, u->name_len}, .count = count, .ids = ids};
 	int err = peers_send(m->dcs, (size_t)dc, &msg);
 	if (err)
 		return err;
@@ -217,7 +285,14 @@ static int send_ack(struct mb *m, struct delivery *d, uint16_t count)
 	return dc;
 }
 
-static uint16_t ack_page(const struct delivery *d) { return d->acks < LINK_ACK_MAX ? d->acks : LINK_ACK_MAX; }
+/* How many at the front are of one lane and fit into a report. */
+static uint16_t ack_page(const struct delivery *d)
+{
+	uint16_t n = 0;
+	while (n < d->acks && n < LINK_ACK_MAX && d->ack[n].lane == d->ack[0].lane)
+		n++;
+	return n;
+}
 
 static void try_ack(struct mb *m, struct delivery *d)
 {
@@ -240,6 +315,7 @@ static void drop_acks(struct delivery *d, uint16_t count)
 void delivery_end(struct mb *m, struct user *u)
 {
 	struct delivery *d = u->delivery;
+	broadcast_end(m, u);
 	while (d && d->acks > 0) {
 		uint16_t count = ack_page(d);
 		if (send_ack(m, d, count) < 0)
@@ -249,22 +325,29 @@ void delivery_end(struct mb *m, struct user *u)
 	delivery_free(u);
 }
 
-void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done)
+static int add_ack(struct delivery *d, const struct outbox_done *done)
 {
-	struct delivery *d = get(m, u);
-	if (!d)
-		return; /* not reported: it comes again after the next login, and is not shown twice */
-	bool stored = done->tag < TAG_UNSTORED;
-	if (stored && d->acks == d->acks_cap) {
+	if (d->acks == d->acks_cap) {
 		uint16_t cap = d->acks_cap ? (uint16_t)(2 * d->acks_cap) : 4;
-		struct ulid *ack = cap > d->acks_cap ? realloc(d->ack, cap * sizeof *ack) : NULL;
+		struct ack *ack = cap > d->acks_cap ? realloc(d->ack, cap * sizeof *ack) : NULL;
 		if (!ack)
-			return;
+			return RS_ENOMEM;
 		d->ack = ack;
 		d->acks_cap = cap;
 	}
-	if (stored)
-		d->ack[d->acks++] = done->id;
+	d->ack[d->acks++] = (struct ack){done->id, done->handed_ms, (enum priority)done->tag};
+	return RS_OK;
+}
+
+void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done)
+{
+	struct delivery *d = get(m, u);
+	if (!d || (done->tag < PRIORITIES && add_ack(d, done)))
+		return; /* not reported: it comes again after the next login, and is not shown twice */
+	if (done->tag == TAG_NOTICE)
+		notice_taken(m, u, &done->id);
+	else if (done->tag == TAG_BROADCAST)
+		broadcast_acked(m, &d->reception, &done->id);
 	if (list_empty(&d->ack_node))
 		list_append(&m->ack_ready, &d->ack_node);
 }
@@ -275,14 +358,16 @@ void delivery_flush(struct mb *m)
 		struct delivery *d = LIST_ENTRY(m->ack_ready.next, struct delivery, ack_node);
 		list_remove(&d->ack_node);
 		try_ack(m, d);
+		broadcast_go_on(m, &d->reception);
 		try_fetch(m, d);
 	}
+	broadcast_flush(m);
 }
 
 static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
 {
 	struct delivery *d = u->delivery;
-	if (!d || d->acking == NONE)
+	if (!d || d->acking == NONE || d->acks_sent == 0 || d->ack[0].lane != a->lane)
 		return;
 	d->acking = NONE;
 	if (a->status == LINK_FENCED) {
@@ -293,11 +378,12 @@ static void on_acked(struct mb *m, struct user *u, const struct link_acked *a)
 		m->counts.ack_unavailable++;
 		return; /* the tick tries again */
 	}
+	struct lane *l = &d->lane[a->lane];
 	drop_acks(d, d->acks_sent);
-	d->known -= d->acks_sent < d->known ? d->acks_sent : d->known;
+	l->known -= d->acks_sent < l->known ? d->acks_sent : l->known;
 	d->acks_sent = 0;
-	if (a->left > d->known)
-		set_wanted(m, d, true);
+	if (a->left > l->known)
+		set_wanted(m, d, a->lane, true);
 	try_ack(m, d);
 	try_fetch(m, d);
 }
@@ -312,6 +398,7 @@ void delivery_on_message(struct mb *m, const struct link_message *msg)
 	case LINK_ACKED: to = msg->acked.to; break;
 	case LINK_PUSH: to = msg->push.to; break;
 	case LINK_NUDGE: to = msg->nudge; break;
+	case LINK_WITHDRAW: to = msg->withdraw.to; break;
 	default: return;
 	}
 	struct user *u = find_user(m, to);
@@ -327,7 +414,10 @@ void delivery_on_message(struct mb *m, const struct link_message *msg)
 		break;
 	case LINK_ACKED: on_acked(m, u, &msg->acked); break;
 	case LINK_PUSH: on_push(m, u, &msg->push); break;
-	case LINK_NUDGE: delivery_fetch(m, u); break;
+	case LINK_NUDGE: fetch_all(m, u); break;
+	case LINK_WITHDRAW:
+		m->counts.withdrawn += server_withdraw(m->server, u->conn, &msg->withdraw.id) == RS_OK;
+		break;
 	default: break;
 	}
 }
@@ -344,9 +434,13 @@ void delivery_dc_down(struct mb *m, size_t dc)
 }
 
 /* Nothing is under way and nothing is wanted: the user costs nothing again. */
-static void free_if_idle(struct delivery *d)
+static void free_if_idle(struct mb *m, struct delivery *d)
 {
-	if (d->fetching == NONE && d->acking == NONE && !d->wanted && d->acks == 0 && d->known == 0)
+	uint32_t known = 0;
+	for (int i = 0; i < PRIORITIES; i++)
+		known += d->lane[i].known;
+	if (d->fetching == NONE && d->acking == NONE && !any_wanted(d) && d->acks == 0 && known == 0 &&
+	    broadcast_is_idle(m, &d->reception))
 		delivery_free(d->user);
 }
 
@@ -356,7 +450,8 @@ void delivery_tick(struct mb *m)
 		struct delivery *d = LIST_ENTRY(n, struct delivery, node);
 		next = n->next;
 		try_ack(m, d);
+		broadcast_go_on(m, &d->reception);
 		try_fetch(m, d);
-		free_if_idle(d);
+		free_if_idle(m, d);
 	}
 }

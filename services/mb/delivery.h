@@ -3,6 +3,9 @@
  * session has room, takes pushes that follow on what is known, reports what was
  * acknowledged in batches.
  *
+ * A user has a queue for each priority, "lanes" here. Each has an order of its own;
+ * high is fetched before normal and normal before low, as long as the session has room.
+ *
  * The order is that of the queue. A push names the message before it; one that
  * does not follow on the last known is not used, and the queue is read instead.
  * So a push can be late, early, doubled or lost, through whichever DC: the queue
@@ -18,11 +21,14 @@
  * the numbers of enum priority. */
 enum delivery_tag { TAG_NORMAL, TAG_HIGH, TAG_LOW, TAG_UNSTORED, TAG_BROADCAST, TAG_NOTICE };
 
-/* Reads the queue from after the last known message; now, or as soon as it can. */
-void delivery_fetch(struct mb *m, struct user *u);
-/* Redis says that `waiting` messages are stored: are there any we do not know of? */
-void delivery_check(struct mb *m, struct user *u, uint32_t waiting);
-/* A message of a DC: BATCH, ACKED, PUSH, NUDGE. */
+/* What the user's broadcasts need as long as something is under way; NULL: nothing is
+ * (find), or out of memory (get). */
+struct reception *delivery_find_reception(const struct user *u);
+struct reception *delivery_get_reception(struct mb *m, struct user *u);
+/* Redis says that so many messages wait in each queue: those we do not know of are
+ * fetched, from after the last known one; now, or as soon as it can be done. */
+void delivery_check(struct mb *m, struct user *u, const uint32_t waiting[PRIORITIES]);
+/* A message of a DC: BATCH, ACKED, PUSH, NUDGE, WITHDRAW. */
 void delivery_on_message(struct mb *m, const struct link_message *msg);
 /* The client has taken a message: report it at the end of the batch. */
 void delivery_acked(struct mb *m, struct user *u, const struct outbox_done *done);

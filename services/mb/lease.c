@@ -34,6 +34,17 @@ void lease_stop(struct mb *m, struct user *u)
 	list_remove(&u->node);
 }
 
+bool lease_read_waiting(const struct redisReply *reply, uint32_t waiting[PRIORITIES])
+{
+	for (size_t i = 0; i < PRIORITIES; i++) {
+		int64_t count;
+		if (!reply_int(reply_at(reply, i), &count) || count < 0 || count > UINT32_MAX)
+			return false;
+		waiting[i] = (uint32_t)count;
+	}
+	return true;
+}
+
 /* What a renewal needs when it comes back: the user may be gone by then. */
 struct renewal {
 	struct mb *mb;
@@ -44,34 +55,35 @@ static void on_renewed(void *ctx, int err, const struct redisReply *reply)
 {
 	struct renewal *r = ctx;
 	struct mb *m = r->mb;
-	int64_t waiting;
+	uint32_t waiting[PRIORITIES];
+	int64_t fenced;
 	struct user *u = server_user(m->server, r->of.conn);
 	if (u && user_owner(m, u) != r->of.owner)
 		u = NULL;
 	free(r);
 	if (!u)
 		return;
-	if (err || !reply_int(reply, &waiting)) {
+	bool lost = !err && reply_int(reply, &fenced);
+	if (err || (!lost && !lease_read_waiting(reply, waiting))) {
 		m->counts.renew_failed++;
 		u->renew_s = now_s() + RETRY_S;
 		list_remove(&u->node);
 		list_prepend(&m->users, &u->node); /* those behind wait RETRY_S at the most */
 		return;
 	}
-	if (waiting < 0) {
+	if (lost) {
 		m->counts.fenced++;
 		server_close_session(m->server, u->conn, mb_time().mono_ms, CLOSE_SUPERSEDED);
 		mb_flush_later(m);
 		return;
 	}
 	m->counts.renewed++;
-	if (waiting > 0)
-		delivery_check(m, u, (uint32_t)waiting);
+	delivery_check(m, u, waiting);
 }
 
 static int renew(struct mb *m, struct user *u)
 {
-	char presence[KEY_MAX], queue[KEY_MAX], address[ADDR_TEXT_MAX], boot[24], owner[24];
+	char presence[KEY_MAX], queues[PRIORITIES][KEY_MAX], address[ADDR_TEXT_MAX], boot[24], owner[24];
 	char conn[RDS_NUM_MAX], since[RDS_NUM_MAX], lease[RDS_NUM_MAX];
 	struct addr at = server_address(m->server, u->conn);
 	struct renewal *r = malloc(sizeof *r);
@@ -79,16 +91,17 @@ static int renew(struct mb *m, struct user *u)
 		return RS_ENOMEM;
 	*r = (struct renewal){m, {u->conn, user_owner(m, u)}};
 	size_t presence_len = key_presence(presence, u->name, u->name_len);
-	size_t queue_len = key_queue(queue, u->name, u->name_len);
 	snprintf(boot, sizeof boot, "%" PRIu64, m->boot);
 	snprintf(owner, sizeof owner, "%" PRIu64, user_owner(m, u));
 	struct rds_arg argv[] = {
-		RDS_MEM(presence, presence_len), RDS_MEM(queue, queue_len), RDS_STR(owner),
+		RDS_MEM(presence, presence_len), RDS_MEM(queues[0], key_queue(queues[0], u->name, u->name_len, PRIORITY_NORMAL)),
+		RDS_MEM(queues[1], key_queue(queues[1], u->name, u->name_len, PRIORITY_HIGH)),
+		RDS_MEM(queues[2], key_queue(queues[2], u->name, u->name_len, PRIORITY_LOW)), RDS_STR(owner),
 		RDS_STR(m->config->common.id), RDS_STR(boot), rds_num(u->conn, conn),
-		RDS_STR(addr_format(&at, address)), rds_num((int64_t)u->since_s * 1000, since),
+		RDS_STR(addr_format(&at, address)), rds_num((int64_t)(user_owner(m, u) / 1000), since),
 		rds_num(m->config->lease_s * 1000, lease),
 	};
-	int err = rds_script(m->rds, SCRIPT_PRESENCE_RENEW, 2, 9, argv, on_renewed, r);
+	int err = rds_script(m->rds, SCRIPT_PRESENCE_RENEW, 4, 11, argv, on_renewed, r);
 	if (err)
 		free(r);
 	return err;

@@ -2,7 +2,7 @@
 /* Presence is a lease: the broker renews each user's in the background, at half
  * its time, a few at a time. All leases are equally long, so the list of users
  * in the order of their last renewal is also the order of the next. A renewal
- * brings back how long the queue is: a message whose push was lost with a DC is
+ * brings back how long the queues are: a message whose push was lost with a DC is
  * found by it; after a DC came back all users are renewed ahead of time. */
 #ifndef MB_LEASE_H
 #define MB_LEASE_H
@@ -18,6 +18,8 @@ void lease_tick(struct mb *m);
 void lease_doubt(struct mb *m, struct user *u);
 /* Renews everyone soon, at a bounded rate. */
 void lease_resync(struct mb *m);
+/* The lengths of the three queues, as scripts tell them; false: they are not there. */
+bool lease_read_waiting(const struct redisReply *reply, uint32_t waiting[PRIORITIES]);
 /* Takes presence out of Redis, if this owner still holds it. */
 void lease_clear_name(struct mb *m, const char *name, size_t len, uint64_t owner);
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "delivery.h"
 #include "lease.h"
+#include "notice.h"
 #include "rds/keys.h"
 
 #include <inttypes.h>
@@ -51,8 +52,7 @@ static struct user *add_user(struct login *l, uint64_t owner)
 	struct user *u = malloc(size > sizeof *u ? size : sizeof *u);
 	if (!u)
 		return NULL;
-	*u = (struct user){.conn = l->conn, .name_len = (uint8_t)l->name_len,
-			   .since_s = (uint32_t)(clock_wall_ms() / 1000)};
+	*u = (struct user){.conn = l->conn, .name_len = (uint8_t)l->name_len};
 	memcpy(u->name, l->name, l->name_len);
 	list_init(&u->node);
 	if (server_accept(m->server, l->conn, mb_time().mono_ms, owner, u)) {
@@ -69,10 +69,10 @@ static void kick_old(struct mb *m, const struct redisReply *reply)
 {
 	uint64_t boot, conn, owner;
 	size_t len;
-	const char *broker = reply_str(reply_at(reply, 2), &len);
-	if (!broker || name_fault(broker, len) || !reply_uint(reply_at(reply, 3), UINT64_MAX, &boot) ||
-	    !reply_uint(reply_at(reply, 4), UINT32_MAX, &conn) ||
-	    !reply_uint(reply_at(reply, 5), UINT64_MAX, &owner))
+	const char *broker = reply_str(reply_at(reply, 4), &len);
+	if (!broker || name_fault(broker, len) || !reply_uint(reply_at(reply, 5), UINT64_MAX, &boot) ||
+	    !reply_uint(reply_at(reply, 6), UINT32_MAX, &conn) ||
+	    !reply_uint(reply_at(reply, 7), UINT64_MAX, &owner))
 		return;
 	struct link_message k = {.type = LINK_KICK};
 	k.kick = (struct link_kick){.boot = boot, .of = {(uint32_t)conn, owner}, .broker = {broker, len}};
@@ -84,17 +84,29 @@ static void kick_old(struct mb *m, const struct redisReply *reply)
 	peers_send_all(m->dcs, &k);
 }
 
+/* To all Data Centers: an App may be watching. */
+static void tell_presence(struct mb *m, const struct user *u, bool online)
+{
+	struct link_message p = {.type = LINK_PRESENCE};
+	p.presence = (struct link_presence){online, mb_time().wall_ms, {u->name, u->name_len}};
+	peers_send_all(m->dcs, &p);
+}
+
 static void on_claimed(void *ctx, int err, const struct redisReply *reply)
 {
 	struct login *l = ctx;
 	struct mb *m = l->mb;
-	int64_t owner, waiting;
-	if (err || !reply_int(reply_at(reply, 0), &owner) || !reply_int(reply_at(reply, 1), &waiting)) {
+	int64_t owner;
+	uint64_t cursor = 0;
+	uint32_t waiting[PRIORITIES];
+	if (err || !reply_int(reply_at(reply, 0), &owner) || !lease_read_waiting(reply_at(reply, 1), waiting)) {
 		m->counts.logins_unavailable++;
 		refuse(l, CLOSE_UNAVAILABLE, RETRY_MS);
 		return;
 	}
-	if (reply_count(reply) == 6)
+	if (!reply_uint(reply_at(reply, 2), UINT64_MAX, &cursor))
+		cursor = 0; /* none */
+	if (reply_count(reply) == 8)
 		kick_old(m, reply);
 	if ((uint64_t)owner == l->kicked) {
 		refuse(l, CLOSE_SUPERSEDED, 0);
@@ -108,26 +120,32 @@ static void on_claimed(void *ctx, int err, const struct redisReply *reply)
 	}
 	m->counts.logins_ok++;
 	log_debug("client logged in", LOG_BYTES("user", l->name, l->name_len),
-		  LOG_STR("address", l->address), LOG_INT("conn", l->conn), LOG_INT("waiting", waiting));
+		  LOG_STR("address", l->address), LOG_INT("conn", l->conn),
+		  LOG_INT("waiting", waiting[PRIORITY_NORMAL] + waiting[PRIORITY_HIGH] + waiting[PRIORITY_LOW]));
 	end_login(l);
-	if (waiting > 0)
-		delivery_fetch(m, u);
+	tell_presence(m, u, true);
+	notice_give(m, u, reply_at(reply, 3));
+	broadcast_login(m, u, cursor);
+	delivery_check(m, u, waiting);
 	mb_flush_later(m);
 }
 
 static void claim(struct login *l)
 {
 	struct mb *m = l->mb;
-	char presence[KEY_MAX], queue[KEY_MAX], conn[RDS_NUM_MAX], lease[RDS_NUM_MAX], boot[24];
+	char keys[6][KEY_MAX], conn[RDS_NUM_MAX], lease[RDS_NUM_MAX], boot[24];
 	snprintf(boot, sizeof boot, "%" PRIu64, m->boot);
-	size_t presence_len = key_presence(presence, l->name, l->name_len);
-	size_t queue_len = key_queue(queue, l->name, l->name_len);
 	struct rds_arg argv[] = {
-		RDS_MEM(presence, presence_len), RDS_MEM(queue, queue_len), RDS_STR(m->config->common.id),
-		RDS_STR(boot), rds_num(l->conn, conn), RDS_STR(l->address),
+		RDS_MEM(keys[0], key_presence(keys[0], l->name, l->name_len)),
+		RDS_MEM(keys[1], key_queue(keys[1], l->name, l->name_len, PRIORITY_NORMAL)),
+		RDS_MEM(keys[2], key_queue(keys[2], l->name, l->name_len, PRIORITY_HIGH)),
+		RDS_MEM(keys[3], key_queue(keys[3], l->name, l->name_len, PRIORITY_LOW)),
+		RDS_MEM(keys[4], key_cursor(keys[4], l->name, l->name_len)),
+		RDS_MEM(keys[5], key_missed(keys[5], l->name, l->name_len)),
+		RDS_STR(m->config->common.id), RDS_STR(boot), rds_num(l->conn, conn), RDS_STR(l->address),
 		rds_num(m->config->lease_s * 1000, lease),
 	};
-	if (rds_script(m->rds, SCRIPT_PRESENCE_CLAIM, 2, 7, argv, on_claimed, l)) {
+	if (rds_script(m->rds, SCRIPT_PRESENCE_CLAIM, 6, 11, argv, on_claimed, l)) {
 		m->counts.logins_unavailable++;
 		refuse(l, CLOSE_UNAVAILABLE, RETRY_MS);
 	}
@@ -205,8 +223,11 @@ void login_end(struct mb *m, struct user *u, enum close_code why)
 {
 	log_debug("client left", LOG_BYTES("user", u->name, u->name_len), LOG_INT("conn", u->conn),
 		  LOG_STR("why", close_code_text(why)));
-	if (why != CLOSE_SUPERSEDED)
+	if (why != CLOSE_SUPERSEDED) {
 		lease_clear_name(m, u->name, u->name_len, user_owner(m, u));
+		tell_presence(m, u, false);
+	}
+	notice_forget(m, u);
 	delivery_end(m, u);
 	lease_stop(m, u);
 	m->user_count--;

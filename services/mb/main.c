@@ -9,7 +9,9 @@
 #include "lease.h"
 #include "login.h"
 #include "net/tls.h"
+#include "notice.h"
 #include "report.h"
+#include "request.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +89,12 @@ static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
 	login_end(ctx, user, why);
 }
 
+static void on_request(void *ctx, uint32_t conn, void *user, const struct frame_request *f)
+{
+	(void)conn;
+	request_take(ctx, user, f);
+}
+
 static void on_engine_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop, (void)events;
@@ -132,8 +140,15 @@ static int on_dc_message(void *ctx, size_t peer, const struct link_message *msg)
 	case LINK_ACKED:
 	case LINK_PUSH:
 	case LINK_NUDGE:
+	case LINK_WITHDRAW:
 		delivery_on_message(m, msg);
 		mb_flush_later(m);
+		break;
+	case LINK_BROADCAST:
+		broadcast_take(m, &msg->broadcast);
+		break;
+	case LINK_KEPT:
+		broadcast_look(m);
 		break;
 	case LINK_KICK:
 		login_kicked(m, &msg->kick);
@@ -199,6 +214,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	lease_tick(m);
 	if (++m->ticks % 5 == 0)
 		delivery_tick(m);
+	broadcast_tick(m, m->ticks % 10 == 0);
 	if (m->ticks % 10 == 0)
 		report_load(m);
 	mb_flush(m);
@@ -218,7 +234,7 @@ static int open_socket(struct mb *m, char *fault, size_t cap)
 
 static int open_engine(struct mb *m)
 {
-	static const struct server_handler handler = {engine_sends, on_login, on_acked, on_gone};
+	static const struct server_handler handler = {engine_sends, on_login, on_acked, on_gone, on_request};
 	struct server_config c = {
 		.key = m->key, .boot = m->boot, .heartbeat_s = (uint16_t)m->config->heartbeat_s,
 		.sessions_max = (uint32_t)m->config->capacity + SERVER_HALF_OPEN_MAX,
@@ -232,11 +248,14 @@ static int open_engine(struct mb *m)
 				      (uint32_t)m->config->wrong_logins_per_user);
 }
 
-/* Redis may have lost presence while it was away, or messages were stored unseen. */
+/* Redis may have lost presence or broadcasts while it was away, or messages were
+ * stored unseen. */
 static void on_redis_state(void *ctx, bool up)
 {
-	if (up)
-		lease_resync(ctx);
+	if (!up)
+		return;
+	lease_resync(ctx);
+	broadcast_read_anew(ctx);
 }
 
 static int open_redis(struct mb *m, char *fault, size_t cap)
@@ -280,6 +299,7 @@ static void mb_free(void *app)
 	rds_free(m->rds); /* answers what is under way: the rest must still be there */
 	ev_timer_stop(m->loop, &m->engine_timer);
 	ev_timer_stop(m->loop, &m->tick);
+	broadcast_stop(m);
 	ev_clear_pending(m->loop, &m->turn);
 	registry_watch_free(m->watch);
 	registry_free(m->registry);
@@ -288,9 +308,11 @@ static void mb_free(void *app)
 	while (!list_empty(&m->users)) {
 		struct user *u = LIST_ENTRY(m->users.next, struct user, node);
 		delivery_free(u);
+		notice_forget(m, u);
 		lease_stop(m, u);
 		free(u);
 	}
+	broadcast_deinit(m);
 	if (m->auth)
 		m->auth->free(m->auth);
 	guard_deinit(&m->guard);
@@ -327,6 +349,8 @@ static int mb_start(struct ev_loop *loop, const void *config, const void *secret
 	list_init(&m->deliveries);
 	list_init(&m->logins);
 	list_init(&m->ack_ready);
+	list_init(&m->notices);
+	broadcast_init(m);
 	int err = keyfile_load_or_create(m->config->key_file, &m->key, fault, cap);
 	if (!err)
 		err = keyfile_publish(m->config->key_file, &m->key, fault, cap);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of a broker share: the engine with its sessions, the socket,
  * Redis, the links to DCs and balancers. Each part is one file and one noun:
- * login, lease, delivery, report, auth, guard, shed. */
+ * login, lease, delivery, broadcast, notice, report, request, auth, guard, shed. */
 #ifndef MB_MB_H
 #define MB_MB_H
 
@@ -10,6 +10,7 @@
 #include "app/registry.h"
 #include "auth.h"
 #include "base/list.h"
+#include "broadcast.h"
 #include "guard.h"
 #include "net/udp.h"
 #include "session/server.h"
@@ -32,7 +33,10 @@ struct mb_counts {
 	uint64_t logins_shed, logins_refused_address, logins_refused_user;
 	uint64_t kicks_sent, kicks_obeyed, fenced, renewed, renew_failed, cleared, clear_failed;
 	uint64_t fetches, fetched, fetch_unavailable, pushes, push_gaps, push_stale, not_stored_dropped;
-	uint64_t acks_sent, ack_unavailable, damaged_records;
+	uint64_t acks_sent, ack_unavailable, damaged_records, withdrawn, notices, notices_taken;
+	uint64_t broadcasts_kept, broadcasts_unkept, broadcasts_withdrawn;
+	uint64_t requests_done, requests_refused, requests_failed;
+	uint64_t broadcasts_handed, broadcasts_dropped, cursors_advanced, cursors_failed;
 };
 
 /* Time for the engine: monotonic and wall, in ms. */
@@ -57,9 +61,11 @@ struct mb {
 	struct auth *auth;
 	struct guard guard;
 	struct shed shed;
+	struct broadcasts broadcasts;
 	struct list users;              /* by next lease renewal: the first is due first */
 	struct list deliveries;         /* users with something under way */
 	struct list ack_ready;          /* deliveries whose acknowledgements go out at batch end */
+	struct list notices;            /* given to clients and not yet taken */
 	struct list logins;             /* under way */
 	uint32_t user_count, logins_pending;
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
@@ -81,7 +87,8 @@ struct user {
 	struct list node;               /* in mb.users */
 	struct delivery *delivery;      /* NULL while nothing is under way */
 	uint32_t conn;                  /* whose session knows the owner token: user_owner() */
-	uint32_t since_s, renew_s;      /* since 1970; monotonic */
+	uint32_t renew_s;               /* monotonic */
+	uint32_t broadcasts;            /* the ordinal up to which they were handed over */
 	uint8_t name_len;
 	char name[];                    /* not NUL-terminated */
 };

@@ -124,10 +124,24 @@ static void broker_metrics(const struct mb *m, struct metrics *out)
 		{"mb_not_stored_dropped_total", "unstored messages dropped for lack of room", n->not_stored_dropped},
 		{"mb_acks_sent_total", "acknowledgements reported to DCs", n->acks_sent},
 		{"mb_ack_unavailable_total", "reports that a DC could not take", n->ack_unavailable},
+		{"mb_withdrawn_total", "messages under way that were withdrawn", n->withdrawn},
+		{"mb_notices_total", "notices of displaced messages given to clients", n->notices},
+		{"mb_notices_taken_total", "notices that clients have taken", n->notices_taken},
+		{"mb_requests_done_total", "requests of clients that were carried out", n->requests_done},
+		{"mb_requests_refused_total", "requests of clients that were not valid, or too many", n->requests_refused},
+		{"mb_requests_failed_total", "requests of clients to be made again: Redis did not carry them out", n->requests_failed},
 		{"mb_damaged_records_total", "records that could not be read", n->damaged_records},
+		{"mb_broadcasts_kept_total", "kept broadcasts that became known", n->broadcasts_kept},
+		{"mb_broadcasts_unkept_total", "broadcasts of DCs to those who are online", n->broadcasts_unkept},
+		{"mb_broadcasts_withdrawn_total", "kept broadcasts that were taken back", n->broadcasts_withdrawn},
+		{"mb_broadcasts_handed_total", "broadcasts handed to sessions", n->broadcasts_handed},
+		{"mb_broadcasts_dropped_total", "unkept broadcasts dropped for lack of room, by user", n->broadcasts_dropped},
+		{"mb_cursors_advanced_total", "times that a user's kept broadcasts were noted in Redis as taken", n->cursors_advanced},
+		{"mb_cursors_failed_total", "times that this failed and was tried again", n->cursors_failed},
 	};
 	put_all(out, c, sizeof c / sizeof *c);
 	metrics_gauge(out, "mb_logins_pending", "logins under way", m->logins_pending);
+	metrics_gauge(out, "mb_broadcasts", "broadcasts known: kept ones, and those on their way to all", m->broadcasts.count);
 	metrics_gauge(out, "mb_links_dc", "links to DCs that are up", (double)peers_up_count(m->dcs));
 	metrics_gauge(out, "mb_links_lb", "links to balancers that are up", (double)peers_up_count(m->lbs));
 }

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "crypto/hash.h"
+#include "dc/app.h"
 #include "dc/apps.h"
 #include "dc/answer.h"
 #include "dc/brokers.h"
@@ -11,6 +12,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void dc_world_open(struct dc_world *w)
@@ -20,7 +22,8 @@ void dc_world_open(struct dc_world *w)
 	fake_stream_reset();
 	fake_loop_reset();
 	memset(w, 0, sizeof *w);
-	w->config = (struct dc_config){.queue_max_messages = 1000, .ttl_default_s = 86400, .max_connections = 10,
+	w->config = (struct dc_config){.queue_max_messages = 1000, .queue_max_bytes = 16777216,
+				       .status_s = 86400, .broadcasts_max = 256, .ttl_default_s = 86400, .max_connections = 10,
 				       .redis_connections = 1, .durability = "fsync"};
 	memcpy(w->config.common.id, "dc1", 4);
 	w->dc.loop = fake_loop;
@@ -29,6 +32,8 @@ void dc_world_open(struct dc_world *w)
 	int err = budget_init(&w->dc.wrong_keys, 16, 2, 2, 1);
 	if (!err)
 		err = answers_new(&w->dc.answers);
+	if (!err)
+		err = app_table_new(&w->dc.known, &w->dc);
 	if (!err)
 		err = durability_new(&w->dc.durability, &w->dc);
 	if (!err)
@@ -50,6 +55,7 @@ void dc_world_close(struct dc_world *w)
 	apps_free(w->dc.apps);
 	brokers_free(w->dc.brokers);
 	pool_free(w->dc.redis);
+	app_table_free(w->dc.known);
 	durability_free(w->dc.durability);
 	answers_free(w->dc.answers);
 	budget_deinit(&w->dc.wrong_keys);
@@ -58,30 +64,48 @@ void dc_world_close(struct dc_world *w)
 	fake_stream_reset();
 }
 
+/* A key and a rate; no former key, and no other limit. */
+static void describe_app(char *out, size_t cap)
+{
+	char hash[2 * SHA256_BYTES + 1];
+	sha256_hex(DC_KEY, strlen(DC_KEY), hash);
+	int len = snprintf(out, cap, "*%d\r\n$64\r\n%s\r\n$-1\r\n$-1\r\n$1\r\n7\r\n$1\r\n2\r\n", APP_AT_END, hash);
+	for (int i = APP_AT_LIMITS + 1; i < APP_AT_END; i++)
+		len += snprintf(out + len, cap - (size_t)len, "$-1\r\n");
+}
+
 void dc_world_answer(void)
 {
 	static const char *const stored[] = {
 		"*2\r\n$6\r\nstored\r\n:1\r\n",
 		"*7\r\n$6\r\nstored\r\n:2\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n",
 		"*2\r\n$9\r\nduplicate\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n",
-		"*2\r\n$4\r\nfull\r\n:1000\r\n",
+		"*1\r\n$4\r\nmore\r\n",
+	};
+	static const char *const placed[] = {
+		"*2\r\n$4\r\nfull\r\n$5\r\nbytes\r\n",
+		"*8\r\n$6\r\nstored\r\n:2\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n"
+		"$42\r\nreplaced chat 01JDCF3K7Q9R8W2ZT5XV6YB4NM r\r\n",
 	};
 	static const char *const fields[] = {
 		"*4\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n",
 		"*4\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n",
 	};
-	char hash[2 * SHA256_BYTES + 1], key[sizeof hash + 8];
-	sha256_hex(DC_KEY, strlen(DC_KEY), hash);
-	snprintf(key, sizeof key, "$64\r\n%s\r\n", hash);
+	char app[512];
+	describe_app(app, sizeof app);
 	while (fake_redis_waiting() > 0) {
 		const char *command = fake_redis_command();
 		unsigned user = (unsigned char)fake_redis_key()[4]; /* rs:{alice}:queue */
-		if (strcmp(command, "HGET") == 0)
-			fake_redis_say(key);
+		if (strncmp(fake_redis_key(), "rs:app:", 7) == 0)
+			fake_redis_say(app);
 		else if (strcmp(command, "message_store") == 0)
 			fake_redis_say(stored[user % 4]);
+		else if (strcmp(command, "message_place") == 0)
+			fake_redis_say(placed[user / 4 % 2]);
 		else if (strcmp(command, "HMGET") == 0)
 			fake_redis_say(fields[user % 2]);
+		else if (strcmp(command, "broadcast_add") == 0)
+			fake_redis_say("*2\r\n$4\r\nkept\r\n$16\r\n1795471644540688\r\n");
 		else
 			fake_redis_say(":1\r\n");
 	}
@@ -147,7 +171,7 @@ static void check_first(const char *line, size_t len)
 static void check_field(const char *line, size_t len)
 {
 	size_t name = 0;
-	while (name < len && line[name] >= 'a' && line[name] <= 'z')
+	while (name < len && ((line[name] >= 'a' && line[name] <= 'z') || line[name] == '-'))
 		name++;
 	fuzz_check(name > 0 && name < len && line[name] == ' ', "an answer has the line \"%.*s\"", (int)len, line);
 	fuzz_check(!memchr(line, '\r', len), "a CR in an answer");
@@ -164,9 +188,15 @@ unsigned dc_world_check_answers(void)
 	for (; at && at < end; count++) {
 		size_t len;
 		const char *line = take_line(&at, end, &len);
+		unsigned long long body = 0;
 		check_first(line, len);
-		for (line = take_line(&at, end, &len); len > 0; line = take_line(&at, end, &len))
+		for (line = take_line(&at, end, &len); len > 0; line = take_line(&at, end, &len)) {
 			check_field(line, len);
+			if (len > 7 && memcmp(line, "length ", 7) == 0)
+				body = strtoull(line + 7, NULL, 10);
+		}
+		fuzz_check(body <= (size_t)(end - at), "a body of %llu bytes that does not come", body);
+		at += body;
 	}
 	return count;
 }

@@ -12,7 +12,7 @@
 #include "dc/dc.h"
 #include "wire/link.h"
 
-/* What Redis must say to HGET for the App's key "k". */
+/* The key of the App "chat", which may send two messages a second. */
 #define DC_KEY "k"
 
 enum { DC_APPS, DC_BROKERS }; /* its listeners */

@@ -11,6 +11,7 @@
 #include "mb/delivery.h"
 #include "mb/lease.h"
 #include "mb/login.h"
+#include "mb/notice.h"
 #include "wire/link.h"
 
 #include <stdio.h>
@@ -74,6 +75,10 @@ static int on_dc_message(void *ctx, size_t peer, const struct link_message *msg)
 	(void)peer;
 	if (msg->type == LINK_KICK)
 		login_kicked(&w->mb, &msg->kick);
+	else if (msg->type == LINK_BROADCAST)
+		broadcast_take(&w->mb, &msg->broadcast);
+	else if (msg->type == LINK_KEPT)
+		broadcast_look(&w->mb);
 	else if (msg->type == LINK_BATCH || msg->type == LINK_ACKED || msg->type == LINK_PUSH ||
 		 msg->type == LINK_NUDGE)
 		delivery_on_message(&w->mb, msg);
@@ -169,16 +174,36 @@ static void acknowledge(struct world *w, unsigned n, uint8_t from, uint8_t count
 
 /* ---- Redis ---- */
 
+static size_t write_record(unsigned id, struct piece body, uint8_t *out, size_t cap);
+
+/* What is kept: those of three that the bits of `how` name, the second one damaged. */
+static void say_kept(uint8_t how)
+{
+	char text[1024], record[256];
+	int len = snprintf(text, sizeof text, "*%d\r\n", 2 * ((how & 1) + (how >> 1 & 1) + (how >> 2 & 1)));
+	for (unsigned i = 0; i < 3; i++) {
+		struct piece body = {(const uint8_t *)"to all", 6};
+		size_t n = write_record(200 + i, body, (uint8_t *)record, sizeof record);
+		if (!(how >> i & 1))
+			continue;
+		len += snprintf(text + len, sizeof text - (size_t)len, "$%zu\r\n%.*s\r\n$2\r\n4%u\r\n", n,
+				(int)n, record, i);
+		if (i == 1)
+			text[len - 20] ^= 1;
+	}
+	fake_redis_say(text);
+}
+
 static void answer_well(struct world *w, uint8_t how)
 {
-	char claim[128];
+	char claim[160];
 	(void)w;
 	if (fake_redis_waiting() == 0)
 		return;
 	const char *command = fake_redis_command();
-	snprintf(claim, sizeof claim, how & 1 ? "*2\r\n:%u\r\n:%u\r\n" :
-		 how & 8 ? "*6\r\n:%u\r\n:%u\r\n$3\r\nmb2\r\n$1\r\n7\r\n$1\r\n4\r\n$1\r\n9\r\n"
-			 : "*6\r\n:%u\r\n:%u\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n4\r\n$1\r\n9\r\n", 100u + how, how >> 4);
+	snprintf(claim, sizeof claim, how & 1 ? "*4\r\n:%u\r\n*3\r\n:%u\r\n:0\r\n:2\r\n$0\r\n\r\n*2\r\n$4\r\nchat\r\n$1\r\n3\r\n" :
+		 how & 8 ? "*8\r\n:%u\r\n*3\r\n:%u\r\n:1\r\n:0\r\n$2\r\n40\r\n*0\r\n$3\r\nmb2\r\n$1\r\n7\r\n$1\r\n4\r\n$1\r\n9\r\n"
+			 : "*8\r\n:%u\r\n*3\r\n:%u\r\n:0\r\n:0\r\n$1\r\n7\r\n*0\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n4\r\n$1\r\n9\r\n", 100u + how, how >> 4);
 	if (strcmp(command, "HGETALL") == 0 && how & 4)
 		fake_redis_say("*4\r\n$4\r\nuser\r\n$5\r\nalice\r\n$7\r\nexpires\r\n$4\r\n1234\r\n");
 	else if (strcmp(command, "HGETALL") == 0)
@@ -186,6 +211,12 @@ static void answer_well(struct world *w, uint8_t how)
 				       : "*4\r\n$4\r\nuser\r\n$3\r\nbob\r\n$7\r\nexpires\r\n$13\r\n1900000000000\r\n");
 	else if (strcmp(command, "presence_claim") == 0)
 		fake_redis_say(claim);
+	else if (strcmp(command, "GET") == 0)
+		fake_redis_say(how & 1 ? "$2\r\n50\r\n" : how & 2 ? "$2\r\n60\r\n" : "$-1\r\n");
+	else if (strcmp(command, "ZRANGE") == 0)
+		say_kept(how);
+	else if (strcmp(command, "presence_renew") == 0 && how & 1)
+		fake_redis_say(how & 2 ? "*3\r\n:3\r\n:0\r\n:1\r\n" : "*3\r\n:0\r\n:2\r\n:0\r\n");
 	else
 		fake_redis_say(how & 1 ? ":3\r\n" : ":-1\r\n");
 }
@@ -236,6 +267,7 @@ static void push(struct world *w, unsigned n, struct fuzz *in)
 	struct link_message m = {.type = LINK_PUSH};
 	unsigned how = fuzz_byte(in), id = fuzz_byte(in);
 	m.push.to = owner_of(w, n);
+	m.push.lane = (enum priority)(id % 3);
 	m.push.stored = how & 1;
 	if (how & 2)
 		m.push.prev = (struct ulid){{[0] = 1, [15] = (uint8_t)(id - 1)}};
@@ -258,6 +290,7 @@ static void batch(struct world *w, unsigned n, struct fuzz *in)
 	unsigned how = fuzz_byte(in), id = fuzz_byte(in);
 	m.batch.to = owner_of(w, n);
 	m.batch.status = (enum link_status)(how % 8 < 3 ? how % 8 : 0);
+	m.batch.lane = (enum priority)(how % 3);
 	m.batch.left = how >> 6;
 	m.batch.count = (uint16_t)(fuzz_byte(in) % 40);
 	for (unsigned i = 0; i < m.batch.count; i++) {
@@ -275,15 +308,23 @@ static void batch(struct world *w, unsigned n, struct fuzz *in)
 
 static void other_message(struct world *w, unsigned n, uint8_t how)
 {
-	uint8_t bytes[128];
+	uint8_t bytes[512], record[400];
 	struct link_message m = {.type = LINK_NUDGE, .nudge = owner_of(w, n)};
 	if (how & 1) {
 		m.type = LINK_ACKED;
-		m.acked = (struct link_acked){owner_of(w, n), (enum link_status)(how / 2 % 3), how, how >> 5};
+		m.acked = (struct link_acked){owner_of(w, n), (enum priority)(how / 8 % 3), (enum link_status)(how / 2 % 3), how,
+					      how >> 5};
 	} else if (how & 2) {
 		m.type = LINK_KICK;
 		m.kick = (struct link_kick){w->mb.boot, owner_of(w, n), {"mb1", 3}};
 		m.kick.of.owner = how & 4 ? 100u + how : m.kick.of.owner;
+	}
+	if ((how & 7) == 4) {
+		m.type = LINK_KEPT;
+	} else if ((how & 7) == 0 && how) {
+		m.type = LINK_BROADCAST;
+		m.broadcast.record = record;
+		m.broadcast.record_len = write_record(how, (struct piece){(const uint8_t *)"now", 3}, record, sizeof record);
 	}
 	int len = link_encode(&m, bytes, sizeof bytes);
 	fuzz_check(len > 0, "no message");
@@ -299,6 +340,8 @@ static void tick(struct world *w, uint64_t ms)
 	shed_tick(&w->mb.shed, w->mb.server, &w->udp, fuzz_now_ms, 9000);
 	lease_tick(&w->mb);
 	delivery_tick(&w->mb);
+	broadcast_tick(&w->mb, true);
+	fake_loop_advance(2); /* the walk */
 	mb_flush(&w->mb);
 }
 
@@ -350,7 +393,7 @@ static void step(struct world *w, struct fuzz *in)
 
 static void open_broker(struct world *w, unsigned how)
 {
-	static const struct server_handler engine = {sends, on_login, on_acked, on_gone};
+	static const struct server_handler engine = {sends, on_login, on_acked, on_gone, NULL};
 	static const struct peers_handler dcs = {on_dc_up, on_dc_message, on_dc_down};
 	struct mb *m = &w->mb;
 	struct server_config c = {.key = engine_key, .boot = 5, .heartbeat_s = 3, .sessions_max = 8, .cookie_above = 1024};
@@ -365,6 +408,8 @@ static void open_broker(struct world *w, unsigned how)
 	list_init(&m->deliveries);
 	list_init(&m->logins);
 	list_init(&m->ack_ready);
+	list_init(&m->notices);
+	broadcast_init(m);
 	int err = server_new(&m->server, &c, &engine, w, fuzz_now_ms);
 	if (!err)
 		err = guard_init(&m->guard, how & 1 ? 2 : 0, how & 1 ? 2 : 0);
@@ -381,13 +426,16 @@ static void open_broker(struct world *w, unsigned how)
 static void close_broker(struct mb *m)
 {
 	rds_free(m->rds);
+	broadcast_stop(m);
 	peers_free(m->dcs);
 	while (!list_empty(&m->users)) {
 		struct user *u = LIST_ENTRY(m->users.next, struct user, node);
 		delivery_free(u);
+		notice_forget(m, u);
 		lease_stop(m, u);
 		free(u);
 	}
+	broadcast_deinit(m);
 	m->auth->free(m->auth);
 	guard_deinit(&m->guard);
 	server_free(m->server);

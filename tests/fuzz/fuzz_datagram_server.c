@@ -132,7 +132,7 @@ static void step(struct world *w, struct fuzz *in)
 
 void fuzz_one(struct fuzz *in)
 {
-	static const struct server_handler handler = {sends, on_login, on_acked, on_gone};
+	static const struct server_handler handler = {sends, on_login, on_acked, on_gone, NULL};
 	struct world *w = calloc(1, sizeof *w);
 	unsigned how = fuzz_byte(in);
 	struct server_config config = {.key = engine_key, .boot = 7, .heartbeat_s = how & 2 ? 30 : 3,

@@ -11,6 +11,7 @@
 #include "wire/packet.h"
 #include "wire/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ void fuzz_start(void) {}
 static void check_names(const struct record *r)
 {
 	fuzz_check(!name_fault(r->app, r->app_len), "the App's name is none");
+	fuzz_check(r->topic_len == 0 || !name_fault(r->topic, r->topic_len), "the topic is no name");
 	fuzz_check(r->app_id_len == 0 || !name_fault(r->app_id, r->app_id_len), "the App's id is no name");
 	fuzz_check(r->body_len <= RECORD_BODY_MAX, "a body of %zu bytes", r->body_len);
 }
@@ -130,10 +132,20 @@ static void try_text(const uint8_t *data, size_t len)
 	free(string);
 }
 
+static void try_notice(const uint8_t *data, size_t len)
+{
+	char again[32];
+	uint64_t count;
+	if (notice_missed(data, len, &count))
+		return;
+	int n = snprintf(again, sizeof again, "missed %llu", (unsigned long long)count);
+	fuzz_check(count > 0 && (size_t)n == len && memcmp(again, data, len) == 0, "a notice reads as another");
+}
+
 void fuzz_one(struct fuzz *in)
 {
 	static void (*const tries[])(const uint8_t *, size_t) = {try_record, try_object, try_hello, try_ask,
-								 try_answer, try_packet, try_text};
+								 try_answer, try_packet, try_text, try_notice};
 	unsigned which = fuzz_byte(in) % (sizeof tries / sizeof *tries);
 	struct piece p = fuzz_rest(in);
 	uint8_t *data = fuzz_copy(p.data, p.len);

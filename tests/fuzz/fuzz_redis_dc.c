@@ -18,12 +18,12 @@ struct talk {
 
 static void fetch_or_ack(struct talk *t, bool fetch)
 {
-	static const uint8_t ids[2 * ULID_BYTES] = {1, 2, 3};
+	static const uint8_t ids[2 * LINK_ACK_BYTES] = {1, 2, 3};
 	struct link_message m = {.type = fetch ? LINK_FETCH : LINK_ACK};
 	if (fetch)
-		m.fetch = (struct link_fetch){{9, 77}, {{1}}, 3, 100, 10000, {"alice", 5}};
+		m.fetch = (struct link_fetch){{9, 77}, PRIORITY_NORMAL, {{1}}, 3, 100, 10000, {"alice", 5}};
 	else
-		m.ack = (struct link_ack){{9, 77}, {"alice", 5}, 2, ids};
+		m.ack = (struct link_ack){{9, 77}, PRIORITY_HIGH, {"alice", 5}, 2, ids};
 	dc_world_say(&t->dc, &m);
 }
 
@@ -37,8 +37,21 @@ static void request(struct talk *t, unsigned which)
 		"PRESENCE 1\r\nid 7\r\nuser alice\r\n\r\n",
 		"AUTH 1\r\napp chat\r\nkey wrong\r\n\r\n",
 	};
-	enum { REQUESTS = sizeof requests / sizeof *requests };
-	which %= REQUESTS + 4;
+	static const char *const more_requests[] = {
+		"BROADCAST 1\r\nid news-3\r\nlifetime 60\r\nlength 3\r\n\r\nall",
+		"WITHDRAW 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n\r\n",
+		"WITHDRAW 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nto alice\r\n\r\n",
+		"STATUS 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nto alice\r\n\r\n",
+		"STORAGE 1\r\nuser alice\r\nstorage off\r\n\r\n",
+		"SEND 1\r\nto alice\r\npriority high\r\ncollapse score\r\nlength 1\r\n\r\n!",
+	};
+	enum { REQUESTS = sizeof requests / sizeof *requests, MORE = REQUESTS + 4 };
+	which %= MORE + sizeof more_requests / sizeof *more_requests;
+	if (which >= MORE) {
+		t->asked++;
+		fake_stream_feed(t->app, more_requests[which - MORE], strlen(more_requests[which - MORE]));
+		return;
+	}
 	t->asked += which < REQUESTS;
 	t->wrong_key = t->wrong_key || which == REQUESTS - 1;
 	if (which < REQUESTS)
@@ -91,7 +104,7 @@ void fuzz_one(struct fuzz *in)
 	fake_redis_lose(how & 8 ? RS_ELOST : RS_ETIMEOUT);
 	fake_stream_feed(t.app, "", 0);
 	unsigned answers = dc_world_check_answers();
-	fuzz_check(answers == t.asked || t.wrong_key || (how & 4 && answers < t.asked), "%u answers to %u requests", answers,
+	fuzz_check(answers == t.asked || t.dc.dc.counts.apps_removed || t.wrong_key || (how & 4 && answers < t.asked), "%u answers to %u requests", answers,
 		   t.asked);
 	dc_world_close(&t.dc);
 }

@@ -29,6 +29,8 @@ struct world {
 	struct ulid shown[SHOWN_MAX];
 	bool forgets;         /* it remembers so many that the first is forgotten */
 	size_t shown_count;
+	unsigned asked, answered; /* requests: so many have a number, so many their answer */
+	bool asks_again;      /* from inside of the next answer */
 	enum client_state state;
 	unsigned sent;        /* in this step */
 };
@@ -39,15 +41,21 @@ void fuzz_start(void) { engine_start(); }
 
 /* ---- what the client does ---- */
 
-static void see_frames(const uint8_t *data, size_t len)
+static void see_frames(const struct world *w, const uint8_t *data, size_t len)
 {
 	struct reader r = reader_over(data, len);
 	struct frame f;
 	unsigned count = 0;
-	for (; frame_read(&r, &f) == RS_OK; count++)
+	for (; frame_read(&r, &f) == RS_OK; count++) {
+		if (f.type == FRAME_REQUEST) {
+			fuzz_check(w->state == CLIENT_ONLINE && f.request.number == w->answered + 1, "request %u is sent out of turn",
+				   f.request.number);
+			continue;
+		}
 		fuzz_check(f.type == FRAME_LOGIN || f.type == FRAME_FRAGMENT_ACK || f.type == FRAME_MESSAGE_ACK ||
 				   f.type == FRAME_RESPONSE || f.type == FRAME_CLOSE || f.type == FRAME_MOVE,
 			   "a client sends frame %u", f.type);
+	}
 	fuzz_check(!r.failed && count > 0, "the client sends a malformed frame or none");
 }
 
@@ -66,7 +74,7 @@ static void see_session_packet(struct world *w, const uint8_t *data, size_t len)
 	}
 	int frames = keys_open(&w->keys, w->client_next++, packet, len);
 	fuzz_check(frames > 0, "the client's packet does not verify");
-	see_frames(packet + PACKET_HEADER, (size_t)frames);
+	see_frames(w, packet + PACKET_HEADER, (size_t)frames);
 }
 
 static void sends(void *ctx, const struct addr *to, const uint8_t *data, size_t len)
@@ -111,6 +119,25 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 	(void)why;
 	w->state = state;
 	client_state_text(state);
+}
+
+static void ask(struct world *w, unsigned kind, struct piece text)
+{
+	bool good = kind >= REQUEST_SUBSCRIBE && kind <= REQUEST_STORE_OFF && !name_fault(text.data, text.len);
+	bool full = w->asked - w->answered == CLIENT_REQUESTS_MAX;
+	int number = client_request(w->client, fuzz_now_ms, (enum request_kind)kind, (const char *)text.data, text.len);
+	fuzz_check(number == (!good ? RS_EINVAL : full ? RS_ELIMIT : (int)w->asked + 1), "a request: %d", number);
+	w->asked += number > 0;
+}
+
+static void on_reply(void *ctx, uint32_t number, unsigned code)
+{
+	struct world *w = ctx;
+	fuzz_check(number == ++w->answered && number <= w->asked, "request %u is answered out of turn", number);
+	fuzz_check(code != REPLY_LATER && code <= UINT16_MAX && w->state == CLIENT_ONLINE, "an answer that is none");
+	if (w->asks_again)
+		ask(w, REQUEST_SUBSCRIBE, (struct piece){(const uint8_t *)"again", 5});
+	w->asks_again = false;
 }
 
 /* ---- what the others do ---- */
@@ -212,9 +239,12 @@ static void receive_message(struct world *w, struct fuzz *in)
 	uint8_t bytes[PACKET_FRAMES_MAX];
 	uint32_t ref = w->client->inbox.next + fuzz_byte(in) % 70 - 3; /* also those before */
 	size_t body_len = (size_t)fuzz_byte(in) * 64;
-	struct record r = {.id = {{1, 2, fuzz_byte(in)}}, .sent_ms = 5, .expires_ms = 6, .app = "app", .app_len = 3,
+	uint8_t id = fuzz_byte(in);
+	struct record r = {.id = {{1, 2, id}}, .sent_ms = 5, .expires_ms = 6, .app = "app", .app_len = 3,
 			   .body = body, .body_len = body_len};
-	int total = object_encode(&r, OBJECT_STORED, object, sizeof object);
+	r.topic = "topic";
+	r.topic_len = id & 4 ? 5 : 0;
+	int total = object_encode(&r, id & 2 ? OBJECT_NOTICE : OBJECT_STORED, object, sizeof object);
 	fuzz_check(total > 0, "no object");
 	for (unsigned i = 0; i < frame_pieces((unsigned)total); i++) {
 		struct frame f = {.type = FRAME_MESSAGE};
@@ -258,7 +288,7 @@ static void tick(struct world *w, uint64_t ms)
 static void step(struct world *w, struct fuzz *in)
 {
 	uint8_t op = fuzz_byte(in);
-	switch ((op & 15) % 13) {
+	switch ((op & 15) % 14) {
 	case 0: receive_raw(w, in); break;
 	case 1: receive_cookie(w, in); break;
 	case 2: receive_answer(w, in, !(op & 0x80)); break;
@@ -286,6 +316,12 @@ static void step(struct world *w, struct fuzz *in)
 		else if (fuzz_byte(in) & 1)
 			client_stop(w->client);
 		break;
+	case 13: {
+		unsigned kind = fuzz_byte(in);
+		ask(w, kind & 7, fuzz_piece(in, NAME_MAX_BYTES + 8));
+		w->asks_again = kind & 8;
+		break;
+	}
 	}
 	own_keys(w->client->choice.at, ANSWER_BROKERS_MAX);
 	own_keys(w->client->fallback.at, ANSWER_BROKERS_MAX);
@@ -310,7 +346,7 @@ static void check(const struct world *w)
 
 static void make_client(struct world *w, unsigned how)
 {
-	static const struct client_handler handler = {sends, on_message, on_state};
+	static const struct client_handler handler = {sends, on_message, on_state, on_reply};
 	struct client_config config = {.user = "alice", .session = "session", .random = fuzz_random,
 				       .window = WINDOW};
 	config.broker.address = fuzz_addr(BROKER);

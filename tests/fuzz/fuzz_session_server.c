@@ -15,7 +15,7 @@ enum { ADDRESSES = 4, STEPS = 96, PUSHES = 80, OBJECTS = 8 };
 struct push {
 	uint16_t object, total; /* which of the objects, its length */
 	uint64_t expires_ms;
-	bool acked;
+	bool acked, withdrawn;
 };
 
 struct world {
@@ -30,6 +30,9 @@ struct world {
 	bool online, ended;
 	unsigned logins, accepted, gone, acked;
 	struct push push[PUSHES];
+	uint32_t asks;         /* number of the request that waits for its answer; 0: none */
+	unsigned asked, answered;
+	bool answers;          /* at once */
 	unsigned pushed;       /* reference n is push[n - 1] */
 	uint8_t last[PACKET_MAX + 64];
 	size_t last_len;
@@ -65,9 +68,10 @@ static void see_message(struct world *w, const struct frame_message *f)
 	const struct push *p = &w->push[f->ref - 1];
 	fuzz_check(!p->acked, "a message that was acknowledged is sent");
 	if (f->total == 0) {
-		fuzz_check(p->expires_ms <= fuzz_wall_ms(), "a message is void before its time");
+		fuzz_check(p->withdrawn || p->expires_ms <= fuzz_wall_ms(), "a message is void before its time");
 		return;
 	}
+	fuzz_check(!p->withdrawn, "a piece of a message that was withdrawn");
 	fuzz_check(f->total == p->total, "a message of %u bytes instead of %u", f->total, p->total);
 	unsigned at = f->index * FRAME_PIECE, skip = at ? 0 : ULID_BYTES + 8 + 8;
 	fuzz_check(memcmp(f->piece + skip, object[p->object] + at + skip, f->piece_len - skip) == 0,
@@ -84,6 +88,8 @@ static void see_frames(struct world *w, const uint8_t *data, size_t len)
 			see_message(w, &f.message);
 		else if (f.type == FRAME_CHALLENGE)
 			memcpy(w->token, f.token, sizeof w->token);
+		else if (f.type == FRAME_REPLY)
+			w->answered++; /* one of a kind that is not known, too, was never asked */
 		else
 			fuzz_check(f.type == FRAME_LOGIN_OK || f.type == FRAME_LOGIN_FAIL || f.type == FRAME_CLOSE ||
 					   f.type == FRAME_REDIRECT, "a broker sends frame %u", f.type);
@@ -177,7 +183,9 @@ static void on_acked(void *ctx, uint32_t conn, void *user, const struct outbox_d
 	uint32_t n = (uint32_t)be_get(done->id.b + 12, 4);
 	fuzz_check(conn == w->conn && user == w && w->online, "an acknowledgement out of its time");
 	fuzz_check(n < w->pushed && !w->push[n].acked, "an acknowledgement of nothing");
-	fuzz_check(!done->voided || w->push[n].expires_ms <= fuzz_wall_ms(), "void before its time");
+	fuzz_check(!done->voided || w->push[n].withdrawn || w->push[n].expires_ms <= fuzz_wall_ms(),
+		   "void before its time");
+	fuzz_check(done->tag == (uint8_t)n && done->handed_ms > 0, "the tag is another");
 	w->push[n].acked = true;
 	w->acked++;
 }
@@ -189,7 +197,30 @@ static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
 	fuzz_check(conn == w->conn && user == w && w->online, "a session ends that is not online");
 	fuzz_check(server_owner(w->server, conn) == 77, "its owner is not known any more");
 	w->online = false;
+	w->asks = 0;
 	w->gone++;
+}
+
+static void answer(struct world *w, uint8_t code)
+{
+	unsigned before = w->answered;
+	bool waits = w->asks != 0;
+	server_reply(w->server, w->conn, w->asks, (enum reply_code)(code & 3));
+	w->asks = 0;
+	fuzz_check(w->answered == before + waits, "an answer is not sent, or nobody asked");
+}
+
+static void on_request(void *ctx, uint32_t conn, void *user, const struct frame_request *f)
+{
+	struct world *w = ctx;
+	fuzz_check(conn == w->conn && user == w && w->online, "a request out of its time");
+	fuzz_check(w->asks == 0, "a request while another is under way");
+	fuzz_check(f->number > 0 && f->kind >= REQUEST_SUBSCRIBE && f->kind <= REQUEST_STORE_OFF &&
+			   !name_fault(f->text, f->text_len), "a request that makes no sense");
+	w->asks = f->number;
+	w->asked++;
+	if (w->answers)
+		answer(w, REPLY_DONE);
 }
 
 /* ---- what the input does ---- */
@@ -241,15 +272,35 @@ static void push(struct world *w, struct fuzz *in)
 	bool room = server_has_room(w->server, w->conn);
 	if (w->pushed == PUSHES)
 		return;
-	w->push[w->pushed] = (struct push){(uint16_t)which, object_len[which], expires_ms, false};
+	w->push[w->pushed] = (struct push){(uint16_t)which, object_len[which], expires_ms, false, false};
 	struct record r = make_record(which);
 	be_put(r.id.b + 12, w->pushed, 4);
 	r.expires_ms = expires_ms;
-	int err = server_push(w->server, w->conn, &r, OBJECT_STORED, 0, fuzz_wall_ms());
+	int err = server_push(w->server, w->conn, &r, OBJECT_STORED, (uint8_t)w->pushed, fuzz_wall_ms());
 	fuzz_check(err == RS_OK || err == RS_EBUSY || (err == RS_ENOENT && !w->online), "push: %d", err);
 	fuzz_check(err != RS_OK || room, "pushed without room");
 	w->pushed += err == RS_OK;
 	fuzz_check(err || server_push(w->server, w->conn, &r, OBJECT_STORED, 0, fuzz_wall_ms()) == RS_EEXIST, "pushed twice");
+}
+
+static void withdraw(struct world *w, unsigned n)
+{
+	struct record r = make_record(0);
+	be_put(r.id.b + 12, n, 4);
+	int err = server_withdraw(w->server, w->conn, &r.id);
+	bool there = w->online && n < w->pushed && !w->push[n].acked;
+	fuzz_check(err == (there ? RS_OK : RS_ENOENT), "withdrawn: %d", err);
+	if (there)
+		w->push[n].withdrawn = true;
+}
+
+/* What the application does beside pushing: it answers, or withdraws. */
+static void act(struct world *w, uint8_t how)
+{
+	if (how & 0x80)
+		answer(w, how);
+	else
+		withdraw(w, how);
 }
 
 static void decide(struct world *w, uint8_t how)
@@ -289,7 +340,12 @@ static void step(struct world *w, struct fuzz *in)
 		server_tick(w->server, fuzz_now_ms, fuzz_wall_ms());
 		fuzz_check(server_deadline(w->server) > fuzz_now_ms, "a deadline that is over after the tick");
 		break;
-	case 5: push(w, in); break;
+	case 5:
+		if (op & 0x40)
+			act(w, fuzz_byte(in));
+		else
+			push(w, in);
+		break;
 	case 6: receive_response(w, 0x40 | who); break;
 	case 7: {
 		struct piece p = fuzz_piece(in, PACKET_MAX + 64);
@@ -314,6 +370,8 @@ static void check(const struct world *w)
 	fuzz_check(s->online == w->online && s->accepted == w->accepted && s->acked == w->acked &&
 			   s->pushed == w->pushed, "the counts do not agree with what happened");
 	fuzz_check(w->accepted == w->gone + w->online, "%u were accepted, %u are gone", w->accepted, w->gone);
+	fuzz_check(w->answered <= s->requests && s->requests >= w->asked, "%u of %u requests were answered", w->answered,
+		   w->asked);
 	fuzz_check(s->half_open <= s->sessions && s->online <= s->sessions, "more than there are sessions");
 	fuzz_check((server_user(w->server, w->conn) == w) == w->online, "the user is not where it should be");
 	if (!x || !x->outbox)
@@ -351,7 +409,7 @@ static void count_one(void *ctx, uint32_t conn, void *user)
 
 void fuzz_one(struct fuzz *in)
 {
-	static const struct server_handler handler = {sends, on_login, on_acked, on_gone};
+	static const struct server_handler handler = {sends, on_login, on_acked, on_gone, on_request};
 	struct world *w = calloc(1, sizeof *w);
 	unsigned how = fuzz_byte(in);
 	struct server_config config = {.key = engine_key, .boot = 7, .heartbeat_s = how & 8 ? 300 : 3, .sessions_max = 4,
@@ -361,6 +419,7 @@ void fuzz_one(struct fuzz *in)
 	server_set_fallback(w->server, &(struct frame_brokers){.count = how >> 6});
 	w->accepts = how & 1;
 	w->rejects = how & 2;
+	w->answers = how & 16;
 	shake_hands(w, how & 4, how & 8);
 	for (unsigned i = 0; i < STEPS && fuzz_left(in) > 0; i++) {
 		step(w, in);

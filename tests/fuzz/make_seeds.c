@@ -81,7 +81,8 @@ struct frame seed_frame(unsigned i)
 	static const uint8_t refs[8] = {0, 0, 0, 1, 0, 0, 0, 2}, part[FRAME_PIECE];
 	static const enum frame_type types[SEED_FRAMES] = {
 		FRAME_LOGIN, FRAME_LOGIN_OK, FRAME_LOGIN_FAIL, FRAME_MESSAGE, FRAME_FRAGMENT_ACK, FRAME_MESSAGE_ACK,
-		FRAME_CHALLENGE, FRAME_RESPONSE, FRAME_REDIRECT, FRAME_CLOSE, FRAME_MOVE};
+		FRAME_CHALLENGE, FRAME_RESPONSE, FRAME_REDIRECT, FRAME_CLOSE, FRAME_MOVE,
+		FRAME_REQUEST, FRAME_REPLY};
 	struct frame f = {.type = types[i]};
 	switch (f.type) {
 	case FRAME_LOGIN: f.login = (struct frame_login){.user = "alice", .session = "session", .user_len = 5, .session_len = 7}; break;
@@ -92,6 +93,8 @@ struct frame seed_frame(unsigned i)
 	case FRAME_MESSAGE_ACK: f.message_ack = (struct frame_message_ack){4, 2, refs}; break;
 	case FRAME_REDIRECT: f.redirect = (struct frame_redirect){2000, seed_brokers()}; break;
 	case FRAME_CLOSE: f.close_code = CLOSE_SUPERSEDED; break;
+	case FRAME_REQUEST: f.request = (struct frame_request){1, REQUEST_SUBSCRIBE, 6, "news/+"}; break;
+	case FRAME_REPLY: f.reply = (struct frame_reply){1, REPLY_DONE}; break;
 	default: break;
 	}
 	return f;
@@ -161,6 +164,11 @@ static void payloads(void)
 	memcpy(an.broker, b.at, sizeof an.broker);
 	payload(0, bytes, record_bytes(bytes, sizeof bytes), "record");
 	payload(1, bytes, (size_t)object_encode(&r, OBJECT_STORED, bytes, sizeof bytes), "object");
+	r.topic = "news/today";
+	r.topic_len = 10;
+	payload(1, bytes, (size_t)object_encode(&r, OBJECT_STORED, bytes, sizeof bytes), "object-topic");
+	r.topic_len = 0;
+	payload(7, "missed 42", 9, "notice");
 	r.app_id_len = 0;
 	payload(0, bytes, (size_t)record_format(&r, bytes, sizeof bytes), "record-no-id");
 	init_payload_write(&ip, init);
@@ -182,27 +190,31 @@ static void payloads(void)
 size_t seed_message_bytes(unsigned i, uint8_t *bytes, size_t cap)
 {
 	static uint8_t rec[1024], blobs[2 * 1024];
-	static const uint8_t ids[2 * ULID_BYTES] = {1, 2, 3}, key[32] = {9};
+	static const uint8_t ids[2 * LINK_ACK_BYTES] = {1, 2, 3}, key[32] = {9};
 	static const enum link_type types[SEED_MESSAGES] = {LINK_HELLO, LINK_WELCOME, LINK_PING, LINK_PONG, LINK_FETCH,
 						       LINK_BATCH, LINK_ACK, LINK_ACKED, LINK_PUSH, LINK_NUDGE,
-						       LINK_KICK, LINK_LOAD};
+						       LINK_KICK, LINK_LOAD, LINK_BROADCAST, LINK_KEPT,
+						       LINK_WITHDRAW, LINK_PRESENCE};
 	struct link_message m = {.type = types[i]};
 	struct writer w = writer_over(blobs, sizeof blobs);
 	size_t rec_len = record_bytes(rec, sizeof rec);
 	switch (m.type) {
 	case LINK_HELLO:
 	case LINK_WELCOME: m.hello = (struct link_hello){3, {i ? "dc1" : "mb1", 3}}; break;
-	case LINK_FETCH: m.fetch = (struct link_fetch){{9, 77}, {{1}}, 3, 64, 65536, {"alice", 5}}; break;
+	case LINK_FETCH: m.fetch = (struct link_fetch){{9, 77}, PRIORITY_HIGH, {{1}}, 3, 64, 65536, {"alice", 5}}; break;
 	case LINK_BATCH:
 		link_add_record(&w, rec, rec_len);
 		link_add_record(&w, rec, rec_len);
-		m.batch = (struct link_batch){{9, 77}, LINK_DONE, 5, 2, reader_over(blobs, writer_len(&w))};
+		m.batch = (struct link_batch){{9, 77}, PRIORITY_LOW, LINK_DONE, 5, 2, reader_over(blobs, writer_len(&w))};
 		break;
-	case LINK_ACK: m.ack = (struct link_ack){{9, 77}, {"alice", 5}, 2, ids}; break;
-	case LINK_ACKED: m.acked = (struct link_acked){{9, 77}, LINK_FENCED, 2, 1}; break;
-	case LINK_PUSH: m.push = (struct link_push){{9, 77}, true, {{1}}, rec, rec_len}; break;
+	case LINK_ACK: m.ack = (struct link_ack){{9, 77}, PRIORITY_NORMAL, {"alice", 5}, 2, ids}; break;
+	case LINK_ACKED: m.acked = (struct link_acked){{9, 77}, PRIORITY_HIGH, LINK_FENCED, 2, 1}; break;
+	case LINK_PUSH: m.push = (struct link_push){{9, 77}, PRIORITY_LOW, true, {{1}}, rec, rec_len}; break;
 	case LINK_NUDGE: m.nudge = (struct link_owner){9, 77}; break;
+	case LINK_WITHDRAW: m.withdraw = (struct link_withdraw){{9, 77}, {{1}}}; break;
+	case LINK_PRESENCE: m.presence = (struct link_presence){true, 1732370000000, {"alice", 5}}; break;
 	case LINK_KICK: m.kick = (struct link_kick){5, {9, 77}, {"mb1", 3}}; break;
+	case LINK_BROADCAST: m.broadcast = (struct link_broadcast){rec, rec_len}; break;
 	case LINK_LOAD: m.load = (struct link_load){12, 1000, false, {.port = {1, 2}}, key, {"eu1", 3}}; break;
 	default: break;
 	}

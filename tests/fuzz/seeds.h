@@ -22,7 +22,7 @@ void seed_end(const char *target, const char *what);
 void seed_check(int good, const char *what);
 
 /* A frame of each type, a message of each type of the links. */
-enum { SEED_FRAMES = 11, SEED_MESSAGES = 12 };
+enum { SEED_FRAMES = 13, SEED_MESSAGES = 16 };
 struct frame seed_frame(unsigned i);
 size_t seed_frame_bytes(unsigned i, uint8_t bytes[PACKET_FRAMES_MAX]);
 size_t seed_message_bytes(unsigned i, uint8_t *bytes, size_t cap);

@@ -50,6 +50,9 @@ static void redis_replies(void)
 	of_dc("broken-id", "\0\0\1\0", "*2\r\n$9\r\nduplicate\r\n$26\r\n01JDCF3K7\r\nstate x\r\n\r\nOK 2\r\n");
 	of_dc("long-time", "\0\3\4\3", "*4\r\n$-1\r\n$-1\r\n$-1\r\n$602\r\n"
 	      ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS ZEROS "17\r\n");
+	of_dc("broadcast", "\0\x0a\x0a\x0b", "*2\r\n$4\r\nkept\r\n$16\r\n1795471644540688\r\n*2\r\n$9\r\nduplicate\r\n" ID ":1\r\n");
+	of_dc("broadcast-full", "\0\x0a\x0a\x0b", "*2\r\n$4\r\nfull\r\n:256\r\n-OOM full\r\n:0\r\n");
+	of_dc("broadcast-odd", "\0\x0a\x0a\x0b", "*2\r\n$9\r\nduplicate\r\n$2\r\nno\r\n*1\r\n$4\r\nwhat\r\n$1\r\nx\r\n");
 	of_dc("ack", "\0\7\7\7", "*3\r\n$2\r\nok\r\n:2\r\n:5\r\n*1\r\n$6\r\nfenced\r\n-ERR no\r\n");
 	of_dc("registry", "\1\x08\x09\x08", IDS TIME MEMBER ":1\r\n:1800000001000\r\n:1\r\n" IDS TIME MEMBER IDS TIME "*0\r\n");
 	of_dc("durable", "\1\x09\x09\x09", IDS TIME MEMBER "*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n*2\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n" IDS TIME MEMBER ":1\r\n");
@@ -75,12 +78,32 @@ static void redis_streams(void)
 	static const char *const clis[] = {
 		":1\r\n*3\r\n" RECORD RECORD "$3\r\nbad\r\n", ":0\r\n*1\r\n" RECORD, ":0\r\n*2\r\n" RECORD RECORD "*0\r\n",
 		IDS TIME MEMBER, IDS TIME MEMBER, ":1\r\n", ":0\r\n",
+		"*2\r\n" RECORD "$3\r\nbad\r\n", ":1\r\n",
 	};
-	for (unsigned i = 0; i < 7; i++) {
+	for (unsigned i = 0; i < 9; i++) {
 		seed_begin();
-		seed_byte(i);
+		seed_byte(i < 7 ? i : i + 1);
 		seed_text(clis[i]);
 		snprintf(what, sizeof what, "%u", i);
+		seed_end("redis_cli", what);
+	}
+}
+
+/* What `restante app` asks; `create` is among those above. */
+static void apps(void)
+{
+	static const char *const says[] = {
+		"*3\r\n$4\r\nchat\r\n$4\r\nshop\r\n$3\r\na b\r\n"
+		"*8\r\n$13\r\n1800000000000\r\n$1\r\n5\r\n$1\r\n9\r\n$4\r\nmany\r\n$-1\r\n$-1\r\n$11\r\ndrop-oldest\r\n$2\r\nno\r\n"
+		"*8\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n",
+		":1\r\n", ":0\r\n", ":1\r\n:1\r\n",
+	};
+	char what[32];
+	for (unsigned i = 0; i < 4; i++) {
+		seed_begin();
+		seed_byte(8 + i);
+		seed_text(says[i]);
+		snprintf(what, sizeof what, "app-%u", i);
 		seed_end("redis_cli", what);
 	}
 }
@@ -120,5 +143,6 @@ void seeds_redis(void)
 {
 	redis_replies();
 	redis_streams();
+	apps();
 	doctor();
 }

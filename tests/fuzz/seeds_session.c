@@ -16,6 +16,12 @@ static void op_frames(unsigned i)
 	seed_piece(bytes, len);
 }
 
+static void op_payload(unsigned op, const void *data, size_t len)
+{
+	seed_byte(op);
+	seed_piece(data, len);
+}
+
 static void server_sessions(void)
 {
 	char what[32];
@@ -106,10 +112,67 @@ static void server_timers(void)
 	seed_end("session_server", "full");
 }
 
-static void op_payload(unsigned op, const void *data, size_t len)
+/* Op 45: the application answers a request or withdraws a message. */
+static void server_requests(void)
 {
-	seed_byte(op);
-	seed_piece(data, len);
+	uint8_t bytes[PACKET_FRAMES_MAX];
+	size_t len = seed_frame_bytes(11, bytes);
+	for (unsigned at_once = 0; at_once < 2; at_once++) {
+		seed_begin();
+		seed_byte(1 | at_once << 4);
+		op_frames(0);
+		op_frames(11);
+		op_frames(11); /* while the first is under way */
+		SEED_RAW("\x45\x80\x45\x80");
+		op_frames(11);
+		SEED_RAW("\x80\x01"); /* from elsewhere */
+		seed_piece(bytes, len);
+		SEED_RAW("\x02\xfe"); /* overtaken */
+		seed_piece(bytes, len);
+		bytes[FRAME_HEADER + 4] = 9; /* of a kind that is not known */
+		op_payload(0, bytes, len);
+		bytes[FRAME_HEADER + 4] = REQUEST_STORE_OFF;
+		op_payload(0, bytes, len);
+		seed_end("session_server", at_once ? "requests-at-once" : "requests");
+	}
+	seed_begin();
+	seed_byte(1);
+	op_frames(0);
+	SEED_RAW("\x05\x05\xff\x45\x00\x05\x05\xff\x04\x01\x45\x01\x04\xff\x45\x01\x45\x07");
+	op_frames(5); /* both are acknowledged */
+	SEED_RAW("\x45\x00\x04\xff");
+	seed_end("session_server", "withdrawn");
+}
+
+static void client_requests(const uint8_t *resp, size_t resp_len)
+{
+	uint8_t bytes[PACKET_FRAMES_MAX];
+	static const unsigned codes[] = {REPLY_DONE, REPLY_LATER};
+	for (unsigned i = 0; i < 2; i++) {
+		seed_begin();
+		seed_byte(0);
+		SEED_RAW("\x0d\x09");
+		seed_piece("news/+", 6); /* asks again from inside the answer */
+		op_payload(3, resp, resp_len);
+		SEED_RAW("\x0a\x00");
+		op_payload(4, bytes, seed_frame_bytes(1, bytes)); /* LOGIN_OK */
+		SEED_RAW("\x0d\x04");
+		seed_piece("*", 1);
+		for (unsigned n = 1; n <= 3; n++) {
+			struct frame f = {.type = FRAME_REPLY, .reply = {n, (uint16_t)codes[i]}};
+			struct writer w = writer_over(bytes, sizeof bytes);
+			SEED_RAW("\x0a\x00");
+			frame_write(&w, &f);
+			op_payload(4, bytes, writer_len(&w));
+		}
+		for (unsigned n = 0; n < 36; n++) {
+			SEED_RAW("\x0d\x01"); /* more than may wait */
+			seed_piece("a", 1);
+		}
+		SEED_RAW("\x0d\x05");
+		seed_piece("a b", 3);
+		seed_end("session_client", i ? "requests-later" : "requests");
+	}
 }
 
 static void client_sessions(void)
@@ -141,6 +204,7 @@ static void client_sessions(void)
 		snprintf(what, sizeof what, i < SEED_FRAMES ? "%02x" : "op-%u", i < SEED_FRAMES ? seed_frame(i).type : i - SEED_FRAMES);
 		seed_end("session_client", what);
 	}
+	client_requests(resp, sizeof resp);
 	seed_begin();
 	seed_byte(9);
 	seed_raw("\x01\x00\x02\xab\xcd", 5); /* COOKIE */
@@ -308,6 +372,8 @@ static void broker_cases(void)
 		CASE("\x00\x00\x01\x02\x01\x00\x05\x01\x01\x00\x01x\x08\x01\x00\x07\x03\x09\x0a\x07\x05\x09\x0a"), /* acks refused */
 		CASE("\x00\x09\xff\x09\xff\x00\x01\x02\x01\x08\x4b\x09\x02"), /* late */
 		CASE("\x00\x00\x01\x02\x01\x00\x05\x05\x01\x00\x01x\x05\x08\x01\x00\x01x\x06\x58\x01\x05\x05\x0d\x01\x00\x00"), /* cut, damaged */
+		CASE("\x00\x00\x01\x02\x01\x01\x07\x04\x01\x01\x01\x05\x09\x02\x08\x01\x01\x01\x01\x09\x28\x07\x04\x01\x02\x01\x00\x09\x02"), /* kept, taken, withdrawn */
+		CASE("\x00\x07\x04\x01\x02\x01\x07\x00\x01\x02\x01\x01\x08\x00\x02\x01\x00\x09\x02\x07\x08\x07\x10\x09\x02\x08\x03\x02\x0d\x01\x01"), /* kept before the login; unkept ones */
 	};
 #undef CASE
 	char what[32];
@@ -347,6 +413,7 @@ void seeds_sessions(void)
 {
 	server_sessions();
 	server_timers();
+	server_requests();
 	client_sessions();
 	client_cases();
 	datagrams();

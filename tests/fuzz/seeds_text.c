@@ -22,6 +22,9 @@ static const char *const requests[][2] = {
 	{"cr", "PING 1\rid 1\r\n\r\n"},
 	{"not-whole", "SEND 1\r\nto alice\r\nlength 10\r\n\r\nhell"},
 	{"no-verb", "ping\r\n\r\n"},
+	{"broadcast", "BROADCAST 1\r\nid news-3\r\nlifetime 60\r\nlength 5\r\n\r\nhello" "BROADCAST 1\r\nlength 2\r\n\r\nhi"},
+	{"broadcast-bad", "BROADCAST 1\r\nlifetime 0\r\n\r\nBROADCAST 1\r\nto alice\r\n\r\nBROADCAST 1\r\nid -\r\n\r\n"},
+	{"withdraw", "WITHDRAW 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n\r\nWITHDRAW 1\r\nmessage x\r\n\r\nWITHDRAW 1\r\n\r\n"},
 };
 
 static void texts(void)

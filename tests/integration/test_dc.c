@@ -19,7 +19,9 @@
 
 static struct dc_fixture f;
 
-static void start(void) { dc_fixture_start(&f, NULL, NULL); }
+/* What became of a message is remembered for a second only, so that nothing of it
+ * stays for long. */
+static void start(void) { dc_fixture_start(&f, NULL, (const char *[]){"--status_s", "1", NULL}); }
 static void stop(void) { dc_fixture_stop(&f); }
 TestSuite(dc, .init = start, .fini = stop, .timeout = 60);
 

@@ -54,7 +54,7 @@ static struct link_owner log_in(const char *broker, uint64_t boot, uint32_t conn
 	struct link_owner owner = {.conn = conn};
 	snprintf(boot_text, sizeof boot_text, "%llu", (unsigned long long)boot);
 	snprintf(conn_text, sizeof conn_text, "%u", conn);
-	const char *claim = lua(f.c, SCRIPT_PRESENCE_CLAIM, 2, LUA_PRESENCE, LUA_QUEUE, broker, boot_text,
+	const char *claim = lua(f.c, SCRIPT_PRESENCE_CLAIM, 6, LUA_PRESENCE, LUA_QUEUE, LUA_HIGH, LUA_LOW, LUA_CURSOR, LUA_MISSED, broker, boot_text,
 				conn_text, "127.0.0.1:9", "60000");
 	unsigned long long token = 0;
 	cr_assert_eq(sscanf(claim, "[%llu", &token), 1, "%s", claim);
@@ -101,7 +101,10 @@ static void ack(struct fake_broker *b, struct link_owner owner, const struct uli
 	m.ack.from = owner;
 	m.ack.user = (struct link_name){"alice", 5};
 	m.ack.count = (uint16_t)count;
-	m.ack.ids = ids->b;
+	uint8_t with_times[8 * LINK_ACK_BYTES] = {0};
+	for (unsigned i = 0; i < count && i < 8; i++)
+		memcpy(with_times + i * LINK_ACK_BYTES, ids[i].b, ULID_BYTES);
+	m.ack.ids = with_times;
 	fake_broker_send(b, &m);
 }
 

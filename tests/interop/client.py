@@ -28,6 +28,7 @@ INIT, RESP, COOKIE, ASK, ANSWER = range(0x10, 0x15)
 LOGIN, LOGIN_OK, LOGIN_FAIL = range(0x01, 0x04)
 MESSAGE, FRAGMENT_ACK, MESSAGE_ACK = range(0x10, 0x13)
 CHALLENGE, RESPONSE, REDIRECT, CLOSE, MOVE = range(0x20, 0x25)
+NOTICE, TOPIC = 2, 4                 # §4: flags of an object
 
 DATAGRAM, FRAMES, PIECE, OBJECT = 512, 488, 448, 17024   # most bytes of each
 AHEAD, WINDOW = 64, 65536            # messages and bytes kept beyond the next to be shown
@@ -405,8 +406,9 @@ class Client:
         reader = Reader(message)
         try:
             ident = reader.take(16)
-            reader.take(8 + 8 + 1)               # sent_ms, expires_ms, flags
-            for _ in ("app", "app_id"):
+            reader.take(8 + 8)                   # sent_ms, expires_ms
+            flags = reader.number(1)
+            for _ in ("app", "app_id", "topic")[:3 if flags & TOPIC else 2]:
                 reader.take(reader.number(1))
         except Malformed:
             say("a message that cannot be read is passed over")
@@ -414,9 +416,10 @@ class Client:
         if ident in self.seen:
             say("a message came again and is not shown")
             return
-        sys.stdout.buffer.write(reader.data + b"\n")
-        sys.stdout.buffer.flush()
-        self.shown += 1
+        if not flags & NOTICE:
+            sys.stdout.buffer.write(reader.data + b"\n")
+            sys.stdout.buffer.flush()
+            self.shown += 1
         self.seen[ident] = True
         if len(self.seen) > SEEN:
             del self.seen[next(iter(self.seen))]

@@ -10,10 +10,12 @@ static int64_t now;
 
 static void setup(void)
 {
-	lua_setup();
+	lua_setup_online();
 	now = lua_now_ms(lua_redis);
-	redis_text(lua_redis, "HSET %s broker mb1 boot 3 conn 77 owner 1700", LUA_PRESENCE);
 }
+
+#define KEYS LUA_QUEUE, LUA_PRESENCE, LUA_JOURNAL
+#define KEEP "60000"
 
 TestSuite(message_fetch, .init = setup, .fini = lua_teardown);
 
@@ -32,8 +34,8 @@ static void push_range(unsigned from, unsigned to)
 static const char *fetch_by(const char *owner, const char *after, int skip, int count, int bytes)
 {
 	static char text[4096];
-	redisReply *r = lua_call(lua_redis, SCRIPT_MESSAGE_FETCH, 2, LUA_QUEUE, LUA_PRESENCE, owner,
-				 after, lua_num(skip), lua_num(count), lua_num(bytes), lua_num(now));
+	redisReply *r = lua_call(lua_redis, SCRIPT_MESSAGE_FETCH, 3, KEYS, owner, after, lua_num(skip),
+				 lua_num(count), lua_num(bytes), lua_num(now), KEEP, "normal");
 	if (r->type != REDIS_REPLY_ARRAY || r->elements < 3)
 		return lua_text(r);
 	int len = snprintf(text, sizeof text, "left=%lld expired=%lld:", r->element[1]->integer,
@@ -59,8 +61,8 @@ Test(message_fetch, oldest_first_and_nothing_is_removed)
 	cr_assert_str_eq(fetch("", 0, 10), "left=0 expired=0: 1 2 3");
 	char want[256];
 	snprintf(want, sizeof want, "[ok 2 0 %s]", lua_record(1, now + 60000));
-	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 2, LUA_QUEUE, LUA_PRESENCE, "1700", "",
-			     "0", "1", "1", lua_num(now)), want);
+	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 3, KEYS, "1700", "", "0", "1", "1",
+			     lua_num(now), KEEP, "normal"), want);
 }
 
 Test(message_fetch, only_the_owner)
@@ -158,16 +160,81 @@ Test(message_fetch, what_cannot_be_read_is_not_deleted)
 {
 	redis_text(lua_redis, "RPUSH %s %s", LUA_QUEUE, "rubbish");
 	push(2, 60000);
-	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 2, LUA_QUEUE, LUA_PRESENCE, "1700", "",
-			     "0", "1", "1", lua_num(now)), "[ok 1 0 rubbish]");
+	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 3, KEYS, "1700", "", "0", "1", "1",
+			     lua_num(now), KEEP, "normal"), "[ok 1 0 rubbish]");
+}
+
+static const char *fetch_lane(const char *queue, const char *lane)
+{
+	return lua(lua_redis, SCRIPT_MESSAGE_FETCH, 3, queue, LUA_PRESENCE, LUA_JOURNAL, "1700", "", "0", "2",
+		   "9999", lua_num(now), KEEP, lane);
+}
+
+static const char *handed(void)
+{
+	return redis_text(lua_redis, "HMGET %s handed:normal handed:high handed:low", LUA_PRESENCE);
+}
+
+Test(message_fetch, notes_for_each_lane_how_far_it_was_handed_over)
+{
+	char want[256];
+	push_range(1, 3);
+	redis_text(lua_redis, "RPUSH %s %s", LUA_HIGH, lua_record_with(4, now + 60000, " p=high"));
+	cr_assert_str_eq(fetch_lane(LUA_LOW, "low"), "[ok 0 0]");
+	cr_assert_str_eq(handed(), "[nil nil nil]", "nothing was");
+	snprintf(want, sizeof want, "[ok 0 0 %s]", lua_record_with(4, now + 60000, " p=high"));
+	cr_assert_str_eq(fetch_lane(LUA_HIGH, "high"), want);
+	snprintf(want, sizeof want, "[nil %s %lld nil]", lua_id(4), (long long)now);
+	cr_assert_str_eq(handed(), want);
+	fetch("", 0, 2);
+	snprintf(want, sizeof want, "[%s %lld %s %lld nil]", lua_id(2), (long long)now, lua_id(4), (long long)now);
+	cr_assert_str_eq(handed(), want);
+	fetch(lua_id(3), 3, 2);
+	cr_assert_str_eq(handed(), want, "an empty page changes nothing");
+}
+
+Test(message_fetch, expired_ones_go_into_the_journal)
+{
+	char want[256];
+	push(1, -1);
+	push(2, 60000);
+	push(3, -1);
+	redis_text(lua_redis, "RPUSH %s %s", LUA_QUEUE, lua_record_of("shop", 4, now - 1, " r", "x"));
+	cr_assert_str_eq(fetch("", 0, 10), "left=0 expired=3: 2");
+	snprintf(want, sizeof want, "[%lld expired chat %s:%lld %s:%lld %lld expired shop %s:%lld]", (long long)now,
+		 lua_id(1), (long long)now - 1, lua_id(3), (long long)now - 1, (long long)now, lua_id(4),
+		 (long long)now - 1);
+	cr_assert_str_eq(redis_text(lua_redis, "LRANGE %s 0 -1", LUA_JOURNAL), want);
+	cr_assert_str_eq(lua_list(lua_redis, LUA_QUEUE), "2");
+}
+
+Test(message_fetch, what_expires_between_two_pages_is_passed_over)
+{
+	push_range(1, 2);
+	push(3, 10);
+	push(4, 10);
+	push(5, 60000);
+	cr_assert_str_eq(fetch("", 0, 2), "left=3 expired=0: 1 2");
+	now += 10;
+	cr_assert_str_eq(fetch(lua_id(2), 2, 2), "left=0 expired=2: 5");
+	cr_assert_str_eq(lua_list(lua_redis, LUA_QUEUE), "1 2 5");
 }
 
 Test(message_fetch, wrong_arguments)
 {
-	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 2, LUA_QUEUE, LUA_PRESENCE, "1", "", "0", "1", "1"),
-			 "!ERR message_fetch: wants 2 KEYS and 6 ARGV");
-	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 1, LUA_QUEUE, "1", "", "0", "1", "1", "1"),
-			 "!ERR message_fetch: wants 2 KEYS and 6 ARGV");
-	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 2, LUA_QUEUE, LUA_PRESENCE, "1", "", "0", "many", "1", "1"),
-			 "!ERR message_fetch: skip, max_count, max_bytes, now must be numbers");
+	const char *want = "!ERR message_fetch: wants 3 KEYS and 8 ARGV";
+	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 3, KEYS, "1", "", "0", "1", "1", "1", "1"), want);
+	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 2, LUA_QUEUE, LUA_PRESENCE, "1", "", "0", "1", "1",
+			     "1", "1", "normal"), want);
+	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_FETCH, 3, KEYS, "1", "", "0", "many", "1", "1", "1", "normal"),
+			 "!ERR message_fetch: skip, max_count, max_bytes, now, keep must be numbers");
+	cr_assert_str_eq(fetch_lane(LUA_QUEUE, "urgent"), "!ERR message_fetch: lane must be normal, high or low");
+}
+
+Test(message_fetch, key_of_another_type_changes_nothing)
+{
+	push(1, -1);
+	redis_text(lua_redis, "SET %s x", LUA_JOURNAL);
+	cr_assert_not_null(strstr(fetch("", 0, 10), "WRONGTYPE"));
+	cr_assert_str_eq(lua_list(lua_redis, LUA_QUEUE), "1");
 }

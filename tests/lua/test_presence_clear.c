@@ -13,7 +13,8 @@ static const char *clear(const char *owner)
 
 static void log_in(void)
 {
-	redis_text(lua_redis, "HSET %s broker mb1 boot 3 conn 77 owner 1700 address a:1 since 5 lease 6", LUA_PRESENCE);
+	redis_text(lua_redis, "HSET %s broker mb1 boot 3 conn 77 owner 1700 address a:1 since 5 lease 6 "
+		   "handed:normal x handed:high y handed:low z", LUA_PRESENCE);
 }
 
 Test(presence_clear, leaves_a_tombstone)
@@ -34,7 +35,7 @@ Test(presence_clear, only_the_owner)
 	log_in();
 	cr_assert_str_eq(clear("1699"), "0");
 	cr_assert_str_eq(clear("1701"), "0");
-	cr_assert_str_eq(redis_text(lua_redis, "HLEN %s", LUA_PRESENCE), "7");
+	cr_assert_str_eq(redis_text(lua_redis, "HLEN %s", LUA_PRESENCE), "10");
 }
 
 Test(presence_clear, nobody_there)

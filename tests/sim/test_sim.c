@@ -39,6 +39,30 @@ Test(sim, half_of_all_packets_lost_and_a_balancer_to_find)
 	run(&plan);
 }
 
+/* Each in the end has one answer, in order, and was carried out. */
+Test(sim, requests_while_half_of_all_packets_are_lost)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct world_plan plan = {.seed = 300 + i, .clients = 2, .messages = 20, .size_max = 1000, .delay_ms = 30,
+					  .requests = 60, .ask_spacing_ms = i * 2000, .ask_ms = 1500, .loss_pct = 50,
+					  .dup_pct = 10, .reorder_pct = 20, .limit_s = 20000};
+		struct world_result r = run(&plan);
+		cr_assert_eq(r.answered, 120);
+	}
+}
+
+Test(sim, requests_while_brokers_die_and_addresses_change)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct world_plan plan = {.seed = 310 + i, .clients = 2, .brokers = 2, .balancer = true, .messages = 20,
+					  .delay_ms = 30, .requests = 60, .ask_spacing_ms = 4000, .ask_ms = 2000,
+					  .reorder_pct = 10, .restart_every_s = 20, .redirect_every_s = 15,
+					  .move_every_s = 10, .limit_s = 20000};
+		struct world_result r = run(&plan);
+		cr_assert_eq(r.answered, 120);
+	}
+}
+
 /* Closed after some messages, opened after an hour, twice; more came meanwhile. */
 Test(sim, laptop_closed_for_an_hour)
 {
@@ -89,11 +113,12 @@ Test(sim, the_attacker_alone_disturbs_nobody)
 	for (unsigned i = 0; i < 8; i++) {
 		struct world_plan plan = {.seed = 800 + i, .clients = 3, .brokers = 1 + i % 2, .balancer = i % 2,
 					  .messages = 60, .size_max = 3000, .delay_ms = 20, .spacing_ms = 4000,
-					  .attacker = i < 4 ? ATTACKER_BLIND : ATTACKER_ON_PATH,
+					  .requests = 30, .ask_spacing_ms = 5000, .attacker = i < 4 ? ATTACKER_BLIND : ATTACKER_ON_PATH,
 					  .attack_every_ms = 20, .limit_s = 600};
 		struct world_result r = run(&plan);
 		cr_assert_gt(r.attacks, 1000);
 		cr_assert_eq(r.dropped, 0);
+		cr_assert_eq(r.answered, 3 * plan.requests);
 	}
 }
 

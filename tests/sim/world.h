@@ -22,6 +22,9 @@ struct world_plan {
 	unsigned size_max;        /* bytes of a body */
 	unsigned spacing_ms;      /* between messages: up to this; 0: 400 */
 	unsigned heartbeat_s;     /* 0: 10 */
+	unsigned requests;        /* of each client */
+	unsigned ask_spacing_ms;  /* between them: up to this; 0: all at once */
+	unsigned ask_ms;          /* what it takes to carry one out: up to this */
 	unsigned window;          /* of the clients, bytes; 0: theirs */
 	unsigned sessions_max;    /* of a broker; 0: 64 */
 	unsigned cookie_above;    /* 0: 64 */
@@ -59,6 +62,8 @@ enum world_fault {
 	FAULT_DISORDERED,
 	FAULT_DAMAGED,     /* a body was not what was sent */
 	FAULT_EARLY_ACK,   /* acknowledged before it was shown */
+	FAULT_REQUEST,     /* a request was carried out damaged, or after a later one */
+	FAULT_REPLY,       /* it was answered twice, out of order, wrongly, or without being carried out */
 	FAULT_STOPPED,     /* a client gave up for good */
 	FAULT_NONCE,       /* a packet number or an ephemeral key served twice */
 	FAULT_FORGED,      /* something that no engine sent was taken for genuine */
@@ -74,6 +79,7 @@ enum world_fault {
 struct world_result {
 	unsigned fault[WORLD_FAULTS];
 	unsigned sent, shown, packets;
+	unsigned answered;        /* requests */
 	unsigned dropped;         /* times that a client's session ended */
 	unsigned moves, attacks, sleeps, redirects; /* that took place */
 	uint64_t slowest_ms;      /* from stored to shown */

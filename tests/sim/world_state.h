@@ -70,6 +70,11 @@ struct peer {
 	unsigned shown;
 	uint64_t next_send_ms;
 	bool hungry;              /* something changed: the broker may be fed */
+
+	/* its requests: 1 to `asked` were made, 1 to `answered` have their answers */
+	unsigned asked, answered;
+	unsigned carried_out;     /* the last one, as its row in "Redis" has it */
+	uint64_t next_ask_ms;
 };
 
 struct broker {
@@ -83,13 +88,15 @@ struct broker {
 	uint64_t next_restart_ms, back_ms, next_redirect_ms;
 };
 
+enum due_kind { DUE_LOGIN, DUE_KICK, DUE_REQUEST };
+
 /* What a broker asked its surroundings, and the answer that will come. */
 struct due {
 	uint64_t at_ms, owner, boot;
 	struct peer *peer;        /* NULL: refuse the login */
-	uint32_t conn;
+	uint32_t conn, number;    /* number: of the request */
 	unsigned broker;
-	bool kick;                /* else a login */
+	enum due_kind kind;
 };
 
 struct sighted {
@@ -175,6 +182,8 @@ uint64_t world_broker_deadline(const struct broker *b);
 void world_balancer_start(struct world *w);
 void world_balancer_recv(struct world *w, struct flying *f);
 void world_run_due(struct world *w);
+/* The answer comes then, or at once if that is now. */
+void world_add_due(struct world *w, const struct due *d);
 void world_application(struct world *w);
 
 /* The body follows from who and which: a damaged one is noticed. */
@@ -182,6 +191,9 @@ size_t world_make_body(const struct peer *p, unsigned i, uint8_t *out);
 struct ulid world_make_id(const struct peer *p, unsigned i);
 
 /* ---- world_client.c: the clients, their sleeps and moves ---- */
+
+/* By its own clock. */
+static inline uint64_t world_peer_now(const struct peer *p) { return p->world->now_ms - p->lag_ms; }
 
 void world_start_client(struct world *w, unsigned i);
 void world_end_client(struct peer *p);
@@ -191,6 +203,15 @@ uint64_t world_client_deadline(const struct peer *p);
 void world_move(struct peer *p);
 void world_fall_asleep(struct peer *p, uint64_t ms, bool keeps);
 void world_wake(struct peer *p);
+
+/* ---- world_request.c: what clients ask for, what brokers do about it ---- */
+
+void world_ask(struct peer *p); /* what is due */
+void world_on_reply(void *ctx, uint32_t number, unsigned code);
+void world_on_request(void *ctx, uint32_t conn, void *user, const struct frame_request *f);
+void world_carry_out(struct broker *b, const struct due *d);
+/* When world_ask() has something to do. */
+uint64_t world_next_ask(const struct peer *p);
 
 /* ---- world_attack.c ---- */
 

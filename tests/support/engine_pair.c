@@ -181,7 +181,20 @@ static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
 		p->conn = 0;
 }
 
-static const struct server_handler server_events = {server_sends, on_login, on_acked, on_gone};
+static void on_request(void *ctx, uint32_t conn, void *user, const struct frame_request *f)
+{
+	struct engine_pair *p = ctx;
+	cr_assert_eq(user, p);
+	cr_assert_lt(p->asks, PAIR_REPLIES);
+	struct pair_asked *a = &p->asked_for[p->asks++];
+	*a = (struct pair_asked){.conn = conn, .number = f->number, .kind = f->kind};
+	memcpy(a->text, f->text, f->text_len);
+	p->events++;
+	if (!p->reply_waits)
+		server_reply(p->server, conn, f->number, p->reply_with);
+}
+
+static const struct server_handler server_events = {server_sends, on_login, on_acked, on_gone, on_request};
 
 void pair_restart_server(struct engine_pair *p)
 {
@@ -254,7 +267,16 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 	c->why = why;
 }
 
-static const struct client_handler client_events = {client_sends, on_message, on_state};
+static void on_reply(void *ctx, uint32_t number, unsigned code)
+{
+	struct pair_client *c = ctx;
+	cr_assert_lt(c->replies, PAIR_REPLIES);
+	c->pair->events++;
+	c->reply_number[c->replies] = number;
+	c->reply_code[c->replies++] = code;
+}
+
+static const struct client_handler client_events = {client_sends, on_message, on_state, on_reply};
 
 static struct client_config client_config(const struct engine_pair *p)
 {

@@ -17,6 +17,7 @@ enum {
 	PAIR_WIRE_MAX = 4096,
 	PAIR_TYPES = 32,
 	PAIR_NOTES = 512,
+	PAIR_REPLIES = 64,
 };
 
 #define PAIR_WALL_MS 1800000000000ull /* wall clock when the virtual one is 0 */
@@ -43,6 +44,16 @@ struct pair_client {
 	uint32_t id[PAIR_NOTES];    /* pair_push()'s numbers, as shown */
 	size_t body_len[PAIR_NOTES];
 	unsigned damaged;           /* bodies that differ from what was pushed */
+	unsigned replies;
+	uint32_t reply_number[PAIR_REPLIES];
+	unsigned reply_code[PAIR_REPLIES];
+};
+
+/* A request as the broker's application saw it. */
+struct pair_asked {
+	uint32_t conn, number;
+	uint8_t kind;
+	char text[NAME_MAX_BYTES + 1];
 };
 
 struct pair_options {
@@ -88,6 +99,10 @@ struct engine_pair {
 	uint32_t login_conn, conn;               /* asked last; online, 0: nobody */
 	uint32_t acked_id[PAIR_NOTES];
 	enum close_code gone_why;
+	bool reply_waits;                        /* the test answers requests, not the harness */
+	enum reply_code reply_with;
+	unsigned asks;
+	struct pair_asked asked_for[PAIR_REPLIES];
 	unsigned events;                         /* of all sides */
 
 	/* the balancer's choice */

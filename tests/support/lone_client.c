@@ -57,7 +57,7 @@ static int open_socket(uint8_t host)
 void lone_client_open_from(struct lone_client *l, const struct stack *s, uint8_t host, const char *user,
 			   const char *session)
 {
-	static const struct client_handler handler = {on_send, on_message, on_state};
+	static const struct client_handler handler = {on_send, on_message, on_state, NULL};
 	struct client_config c = {
 		.balancer_count = 1, .user = user, .session = session, .random = random_bytes};
 	*l = (struct lone_client){.fd = open_socket(host)};

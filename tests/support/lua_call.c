@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARGS_MAX = 4096, TEXT_MAX = 65536, TEXTS = 8, PIECES = 32, PIECE_MAX = 128 };
+enum { ARGS_MAX = 4096, TEXT_MAX = 65536, TEXTS = 8, PIECES = 32, PIECE_MAX = 256 };
 
 static _Noreturn void fail(const char *what, const char *why)
 {
@@ -94,6 +94,23 @@ const char *lua_text(redisReply *reply)
 	return text;
 }
 
+const char *lua_list(redisContext *c, const char *key)
+{
+	static char lists[TEXTS][TEXT_MAX];
+	static unsigned turn;
+	char *text = lists[turn++ % TEXTS];
+	size_t len = 0;
+	text[0] = '\0';
+	redisReply *r = redisCommand(c, "LRANGE %s 0 -1", key);
+	if (!r || r->type != REDIS_REPLY_ARRAY)
+		fail(key, r ? r->str : c->errstr);
+	for (size_t i = 0; i < r->elements && len < TEXT_MAX; i++)
+		len += (size_t)snprintf(text + len, TEXT_MAX - len, i ? " %d" : "%d",
+					r->element[i]->len > 22 ? atoi(r->element[i]->str + 22) : -1);
+	freeReplyObject(r);
+	return text;
+}
+
 const char *redis_text(redisContext *c, const char *format, ...)
 {
 	va_list ap;
@@ -126,12 +143,24 @@ const char *lua_id(unsigned n)
 	return p;
 }
 
-const char *lua_record(unsigned n, int64_t expires_ms)
+const char *lua_record_of(const char *app, unsigned n, int64_t expires_ms, const char *words,
+			  const char *body)
 {
 	char *p = piece();
-	snprintf(p, PIECE_MAX, "%s chat 1700000000000 %013lld -\nhello", lua_id(n),
-		 (long long)expires_ms);
+	if (snprintf(p, PIECE_MAX, "%s %s 1700000000000 %013lld -%s\n%s", lua_id(n), app,
+		     (long long)expires_ms, words, body) >= PIECE_MAX)
+		fail("lua_record_of", "too long");
 	return p;
+}
+
+const char *lua_record_with(unsigned n, int64_t expires_ms, const char *words)
+{
+	return lua_record_of("chat", n, expires_ms, words, "hello");
+}
+
+const char *lua_record(unsigned n, int64_t expires_ms)
+{
+	return lua_record_with(n, expires_ms, "");
 }
 
 int64_t lua_now_ms(redisContext *c)
@@ -151,6 +180,29 @@ void lua_setup(void)
 {
 	redis_server_start(&lua_server, NULL);
 	lua_redis = lua_connect(lua_server.port);
+}
+
+const char *lua_waiting(void)
+{
+	static char texts[TEXTS][TEXT_MAX];
+	static unsigned turn;
+	char *text = texts[turn++ % TEXTS];
+	if (snprintf(text, TEXT_MAX, "%s|%s|%s", lua_list(lua_redis, LUA_QUEUE), lua_list(lua_redis, LUA_HIGH),
+		     lua_list(lua_redis, LUA_LOW)) >= TEXT_MAX)
+		fail("lua_waiting", "too long");
+	return text;
+}
+
+void lua_log_in(void)
+{
+	redis_text(lua_redis, "HSET %s broker mb1 boot 3 conn 77 owner 1700 address 127.0.0.1:9 "
+		   "since 1700000000000", LUA_PRESENCE);
+}
+
+void lua_setup_online(void)
+{
+	lua_setup();
+	lua_log_in();
 }
 
 void lua_teardown(void)

@@ -30,6 +30,11 @@ redisReply *lua_call_argv(redisContext *c, enum script_id script, size_t keys, s
  * nil as "nil", errors as "!text". Frees the reply. Static storage, eight in turn. */
 const char *lua_text(redisReply *reply);
 
+/* What is in a list, as the ends of the ids: "1 2 3". Static storage, eight in turn. */
+const char *lua_list(redisContext *c, const char *key);
+/* The same of alice's three queues, "1 2|3|" (normal, high, low), on lua_redis. */
+const char *lua_waiting(void);
+
 /* lua_text(lua_call(...)) */
 #define lua(c, script, keys, ...) lua_text(lua_call(c, script, keys, __VA_ARGS__))
 /* lua_text() of a plain command. */
@@ -40,6 +45,11 @@ const char *lua_num(int64_t v);
 const char *lua_id(unsigned n); /* a message id that ends in n, four digits */
 /* A record as wire/record.h describes it, with that id and "hello" for a body. */
 const char *lua_record(unsigned n, int64_t expires_ms);
+/* The same with words behind the App's id, " p=high c=price r" (or "" for none), of
+ * another App, and another body. */
+const char *lua_record_with(unsigned n, int64_t expires_ms, const char *words);
+const char *lua_record_of(const char *app, unsigned n, int64_t expires_ms, const char *words,
+			  const char *body);
 /* The server's clock. */
 int64_t lua_now_ms(redisContext *c);
 
@@ -48,11 +58,24 @@ int64_t lua_now_ms(redisContext *c);
 extern struct redis_server lua_server;
 extern redisContext *lua_redis;
 void lua_setup(void);
+/* lua_setup(), and alice is online at broker mb1: owner 1700, since 1700000000000. */
+void lua_setup_online(void);
+void lua_log_in(void);
 void lua_teardown(void);
 
 /* What every user's script is called with in the tests. */
 #define LUA_QUEUE "rs:{alice}:queue"
+#define LUA_HIGH "rs:{alice}:queue:high"
+#define LUA_LOW "rs:{alice}:queue:low"
+#define LUA_LANES LUA_QUEUE, LUA_HIGH, LUA_LOW
+#define LUA_SETTINGS "rs:{alice}:settings"
+#define LUA_INDEX "rs:{alice}:index"
+#define LUA_JOURNAL "rs:{alice}:journal"
+#define LUA_MISSED "rs:{alice}:missed"
 #define LUA_PRESENCE "rs:{alice}:presence"
+#define LUA_CURSOR "rs:{alice}:cursor"
+#define LUA_KEPT "rs:broadcast:{all}:kept"
+#define LUA_VERSION "rs:broadcast:{all}:version"
 #define LUA_ONCE "rs:{alice}:once:{chat}:order-17"
 
 #endif

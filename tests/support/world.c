@@ -182,7 +182,7 @@ static uint64_t next_event(const struct world *w)
 static bool all_arrived(const struct world *w)
 {
 	for (unsigned i = 0; i < w->plan.clients; i++)
-		if (w->peer[i].acked < w->plan.messages)
+		if (w->peer[i].acked < w->plan.messages || w->peer[i].answered < w->plan.requests)
 			return false;
 	return true;
 }

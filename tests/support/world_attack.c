@@ -333,7 +333,7 @@ void world_attack_recv(struct world *w, struct flying *f)
 
 void world_attack_begin(struct world *w)
 {
-	static const struct client_handler events = {evil_sends, evil_message, evil_state};
+	static const struct client_handler events = {evil_sends, evil_message, evil_state, NULL};
 	struct attack *a = &w->attack;
 	struct client_config c = {.user = "user0", .session = "not-this-one", .random = world_engine_random};
 	if (!w->plan.attacker)

@@ -78,7 +78,7 @@ void world_application(struct world *w)
 static void accept_login(struct world *w, struct broker *b, uint32_t conn, struct peer *p)
 {
 	struct due kick = {.at_ms = w->now_ms + world_below(w, w->plan.kick_ms + 1), .conn = p->conn,
-			   .broker = p->broker, .boot = w->broker[p->broker].config.boot, .kick = true};
+			   .broker = p->broker, .boot = w->broker[p->broker].config.boot, .kind = DUE_KICK};
 	if (server_accept(b->server, conn, w->now_ms, ++w->next_owner, p))
 		return;
 	p->conn = conn;
@@ -95,13 +95,23 @@ static void answer(struct world *w, const struct due *d)
 	if (!b->server || b->config.boot != d->boot)
 		return;
 	struct meter *before = world_meter(&b->meter);
-	if (d->kick)
+	if (d->kind == DUE_REQUEST)
+		world_carry_out(b, d);
+	else if (d->kind == DUE_KICK)
 		server_close_session(b->server, d->conn, w->now_ms, CLOSE_SUPERSEDED);
 	else if (d->peer)
 		accept_login(w, b, d->conn, d->peer);
 	else if (server_reject(b->server, d->conn, w->now_ms, CLOSE_BAD_SESSION, 0))
 		world_trace(w, "refused login is gone already");
 	world_meter(before);
+}
+
+void world_add_due(struct world *w, const struct due *d)
+{
+	if (d->at_ms == w->now_ms || w->due_count == DUE_MAX)
+		answer(w, d);
+	else
+		w->due[w->due_count++] = *d;
 }
 
 void world_run_due(struct world *w)
@@ -148,10 +158,7 @@ static void on_login(void *ctx, uint32_t conn, const struct frame_login *login, 
 	world_check_proven(w, b->index, b->config.boot, from);
 	if (b->base_bytes == 0)
 		b->base_bytes = b->meter.live;
-	if (d.at_ms == w->now_ms || w->due_count == DUE_MAX)
-		answer(w, &d);
-	else
-		w->due[w->due_count++] = d;
+	world_add_due(w, &d);
 }
 
 /* The queue obeys the newest owner only. */
@@ -179,7 +186,8 @@ static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
 		p->conn = 0;
 }
 
-static const struct server_handler server_events = {server_sends, on_login, on_acked, on_gone};
+static const struct server_handler server_events = {server_sends, on_login, on_acked, on_gone,
+						     world_on_request};
 
 static void name_fallback(struct broker *b)
 {

@@ -25,6 +25,7 @@ enum {
 	/* What an engine may hold beside the bytes of messages. */
 	FIELDS = 96,             /* of a message that are not its body */
 	INBOX_COST = 40,         /* of a message in an inbox */
+	REQUEST_COST = 104,      /* of a request that waits */
 	CLIENT_SLACK = 256,
 	OUTBOX_COST = 256,       /* of a message in an outbox, ... */
 	PIECE_COST = 32,         /* ... and of each of its pieces */
@@ -235,12 +236,13 @@ static size_t largest(const struct world *w, size_t a)
 	return a > message ? a : message;
 }
 
-/* A window, and the one that is next whatever else is held; ids that were shown. */
+/* A window, and the one that is next whatever else is held; ids that were shown;
+ * requests. */
 static size_t client_bound(const struct peer *p)
 {
 	const struct world *w = p->world;
 	return p->base_bytes + sizeof(struct seen) + largest(w, window_of(w)) + largest(w, 0) +
-	       INBOX_REFS * INBOX_COST + CLIENT_SLACK;
+	       INBOX_REFS * INBOX_COST + CLIENT_REQUESTS_MAX * REQUEST_COST + CLIENT_SLACK;
 }
 
 /* An outbox for each session of a user, of which one may not have heard yet that

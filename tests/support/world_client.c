@@ -10,8 +10,6 @@
 
 enum { BUSY_PCT = 2, PORT_LEAST = 1024, PORTS = 60000 };
 
-static uint64_t now_of(const struct peer *p) { return p->world->now_ms - p->lag_ms; }
-
 void world_move(struct peer *p)
 {
 	struct world *w = p->world;
@@ -90,7 +88,7 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 	p->online = state == CLIENT_ONLINE;
 }
 
-static const struct client_handler client_events = {client_sends, on_message, on_state};
+static const struct client_handler client_events = {client_sends, on_message, on_state, world_on_reply};
 
 /* In some worlds the first of the balancer's pinned keys is not the right one. */
 static void name_servers(const struct world *w, struct client_config *c)
@@ -125,7 +123,7 @@ void world_start_client(struct world *w, unsigned i)
 	if (client_new(&p->client, &c, &client_events, p))
 		abort();
 	p->base_bytes = p->meter.live;
-	client_start(p->client, now_of(p), world_wall(w));
+	client_start(p->client, world_peer_now(p), world_wall(w));
 	world_meter(before);
 }
 
@@ -164,7 +162,7 @@ static void give(struct peer *p, struct flying *f)
 	struct effect was = effect_of(p), is;
 	struct flying what = {.serial = f->serial};
 	struct meter *before = world_meter(&p->meter);
-	client_recv(p->client, now_of(p), world_wall(w), &f->from, f->data, f->len);
+	client_recv(p->client, world_peer_now(p), world_wall(w), &f->from, f->data, f->len);
 	is = effect_of(p);
 	if (f->serial == 0 && !same(&was, &is))
 		world_fault(w, FAULT_FORGED);
@@ -172,7 +170,7 @@ static void give(struct peer *p, struct flying *f)
 		p->data_came++;
 		world_check_taken(w, &what);
 	}
-	client_flush(p->client, now_of(p));
+	client_flush(p->client, world_peer_now(p));
 	world_meter(before);
 	world_free_flying(f);
 }
@@ -210,8 +208,8 @@ void world_fall_asleep(struct peer *p, uint64_t ms, bool keeps)
 static void tick(struct peer *p)
 {
 	struct meter *before = world_meter(&p->meter);
-	if (client_deadline(p->client) <= now_of(p))
-		client_tick(p->client, now_of(p), world_wall(p->world));
+	if (client_deadline(p->client) <= world_peer_now(p))
+		client_tick(p->client, world_peer_now(p), world_wall(p->world));
 	world_meter(before);
 }
 
@@ -234,8 +232,10 @@ void world_client_run(struct peer *p)
 {
 	if (p->awake_ms && p->world->now_ms >= p->awake_ms)
 		world_wake(p);
-	if (!p->awake_ms)
+	if (!p->awake_ms) {
+		world_ask(p);
 		tick(p);
+	}
 }
 
 uint64_t world_client_deadline(const struct peer *p)
@@ -243,5 +243,7 @@ uint64_t world_client_deadline(const struct peer *p)
 	uint64_t at = client_deadline(p->client);
 	if (p->awake_ms)
 		return p->awake_ms;
-	return at == UINT64_MAX ? at : at + p->lag_ms;
+	if (at != UINT64_MAX)
+		at += p->lag_ms;
+	return at < world_next_ask(p) ? at : world_next_ask(p);
 }

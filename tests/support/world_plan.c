@@ -36,6 +36,13 @@ static void draw_events(struct world_plan *p, uint64_t *s)
 	p->keep_pct = pick(s, 3) * 50;
 }
 
+static void draw_requests(struct world_plan *p, uint64_t *s)
+{
+	p->requests = sometimes(s, 2, 1, 40);
+	p->ask_spacing_ms = pick(s, 3) * 5000;
+	p->ask_ms = sometimes(s, 2, 1, 3000);
+}
+
 /* The attacker alone: whatever he does no session ends. */
 static void make_quiet(struct world_plan *p, uint64_t *s)
 {
@@ -76,6 +83,7 @@ struct world_plan world_plan_from_seed(uint64_t seed)
 	}
 	if (pick(&s, 8) == 0)
 		make_quiet(&p, &s);
+	draw_requests(&p, &s);
 	p.limit_s = CALM_S + AFTER_CALM_S + (p.sleep_every_s ? p.sleep_for_s : 0);
 	return p;
 }
@@ -95,6 +103,8 @@ const char *world_fault_text(enum world_fault f)
 		[FAULT_DISORDERED] = "the order was broken",
 		[FAULT_DAMAGED] = "a message was not what was sent",
 		[FAULT_EARLY_ACK] = "an acknowledgement came before the showing",
+		[FAULT_REQUEST] = "a request was carried out damaged, or after a later one",
+		[FAULT_REPLY] = "a request was answered twice, out of order, wrongly, or for nothing",
 		[FAULT_STOPPED] = "a client stopped for good",
 		[FAULT_NONCE] = "a packet number or an ephemeral key was used twice",
 		[FAULT_FORGED] = "a forged packet was taken for genuine",

@@ -96,6 +96,17 @@ static const struct wrong wrongs[] = {
 	{"send|--to|alice|--no-store=yes|x", "takes no value", 2},
 	{"send|--to|alice|--app|a b|x", "--app a b", 2},
 	{"send|--to|alice|--app|chat|x", "app_key_file is not set", 1},
+	{"broadcast", "wants one of: send, ls, withdraw", 2},
+	{"broadcast|sned|x", "did you mean \"broadcast send\"", 2},
+	{"broadcast|send|a|b", "more than one body", 2},
+	{"broadcast|send|--lifetime|0|x", "--lifetime \"0\" must be a whole number from 1", 2},
+	{"broadcast|send|--id|-|x", "--id cannot be", 2},
+	{"broadcast|send|--app|chat|x", "app_key_file is not set", 1},
+	{"broadcast|ls|x", "ls takes no arguments", 2},
+	{"broadcast|ls", "Redis at 127.0.0.1:1 cannot be reached", 1},
+	{"broadcast|withdraw", "withdraw wants: ID", 2},
+	{"broadcast|withdraw|nonsense", "26 characters", 2},
+	{"broadcast|withdraw|01JDCF3K7Q9R8W2ZT5XV6YB4NM", "Redis at 127.0.0.1:1 cannot be reached", 1},
 	{"listen|--session|s", "--user is missing", 2},
 	{"listen|--user|alice", "one of --session and --session-file", 2},
 	{"listen|--user|alice|--session|s|--session-file|f", "one of --session and --session-file", 2},
@@ -109,7 +120,29 @@ static const struct wrong wrongs[] = {
 	{"session|create", "wants: create USER", 2},
 	{"session|create|a b", "user contains a space", 2},
 	{"session|create|alice", "Redis at 127.0.0.1:1 cannot be reached", 1},
+	{"app", "wants: create, ls, set, rotate or rm", 2},
+	{"app|rotat|chat", "did you mean \"app rotate\"", 2},
+	{"app|create", "create wants: NAME", 2},
 	{"app|create|a{b", "app contains a brace", 2},
+	{"app|create|chat|--rate|-1", "--rate \"-1\" must be a whole number from 0 to 1000000, or none", 2},
+	{"app|create|chat|--burst|0", "--burst \"0\" must be a whole number from 1", 2},
+	{"app|create|chat|--body-max=16385", "from 1 to 16384, or none", 2},
+	{"app|create|chat|--queue-bytes|1k", "--queue-bytes \"1k\" must be", 2},
+	{"app|create|chat|--rat|5", "did you mean --rate", 2},
+	{"app|create|chat|--grace|5", "create takes no --grace", 2},
+	{"app|ls|chat", "ls takes no arguments", 2},
+	{"app|ls|--rate|5", "ls takes no limits", 2},
+	{"app|ls", "Redis at 127.0.0.1:1 cannot be reached", 1},
+	{"app|set|chat", "set wants a limit", 2},
+	{"app|set|chat|--overflow|drop", "must be one of reject, drop-oldest, drop-lowest, or none", 2},
+	{"app|set|chat|--broadcast|maybe", "must be one of no, yes, or none", 2},
+	{"app|set|chat|--rate|5", "Redis at 127.0.0.1:1 cannot be reached", 1},
+	{"app|rotate|chat|--rate|5", "rotate takes no limits", 2},
+	{"app|rotate|chat|--grace|soon", "--grace \"soon\" must be a whole number", 2},
+	{"app|rotate|chat", "Redis at 127.0.0.1:1 cannot be reached", 1},
+	{"app|rm", "rm wants: NAME", 2},
+	{"app|rm|chat|shop", "rm wants: NAME", 2},
+	{"app|rm|chat", "Redis at 127.0.0.1:1 cannot be reached", 1},
 	{"app|create|chat", "Redis at 127.0.0.1:1 cannot be reached", 1},
 	{"presence", "wants: USER", 2},
 	{"queue|lss|alice", "did you mean \"queue ls\"", 2},
@@ -131,7 +164,7 @@ Test(usage, wrong_use_is_refused_with_a_clear_word, .timeout = 120)
 	}
 }
 
-static const char *const commands[] = {"send", "listen", "session", "app", "presence", "queue", "brokers", "doctor"};
+static const char *const commands[] = {"send", "broadcast", "listen", "session", "app", "presence", "queue", "brokers", "doctor"};
 
 Test(usage, each_command_has_help_that_tells_its_exit_codes, .timeout = 60)
 {

@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MESSAGES_MAX = 16, WAIT_MS = 30000 };
+enum { MESSAGES_MAX = 16, WAIT_MS = 30000, REQUESTS_MAX = 32 };
 
 /* ---- the other side ---- */
 
@@ -33,7 +33,14 @@ struct message {
 	struct ulid id;
 	const uint8_t *body;
 	size_t len;
+	const char *topic;
+	bool notice;
 	bool acked;
+};
+
+struct asked {
+	uint8_t kind;
+	char text[65];
 };
 
 struct world {
@@ -46,6 +53,8 @@ struct world {
 	size_t count;
 	uint32_t conn;        /* of the login that was accepted */
 	unsigned logins, gone;
+	struct asked asked[MESSAGES_MAX];
+	unsigned asks;
 	bool forgets_acks;    /* as if each acknowledgement were lost behind the broker */
 };
 
@@ -105,8 +114,11 @@ static void hand_over(void)
 		struct record r = {.id = w.queue[i].id, .sent_ms = 1000 + i, .expires_ms = 4102444800000, .app = "chat",
 				   .app_len = 4, .app_id = "order-17", .app_id_len = i == 0 ? 8 : 0,
 				   .body = w.queue[i].body, .body_len = w.queue[i].len};
+		uint8_t flags = w.queue[i].notice ? OBJECT_NOTICE : OBJECT_STORED;
+		r.topic = w.queue[i].topic;
+		r.topic_len = r.topic ? strlen(r.topic) : 0;
 		if (!w.queue[i].acked)
-			cr_assert_eq(server_push(w.broker, w.conn, &r, OBJECT_STORED, 0, 2000 + i), 0);
+			cr_assert_eq(server_push(w.broker, w.conn, &r, flags, 0, 2000 + i), 0);
 	}
 }
 
@@ -138,9 +150,19 @@ static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
 	w.gone++;
 }
 
+static void on_request(void *ctx, uint32_t conn, void *user, const struct frame_request *f)
+{
+	(void)ctx, (void)user;
+	cr_assert_lt(w.asks, MESSAGES_MAX);
+	w.asked[w.asks].kind = f->kind;
+	memcpy(w.asked[w.asks].text, f->text, f->text_len);
+	w.asks++;
+	server_reply(w.broker, conn, f->number, f->number == 2 ? REPLY_TOO_MANY : REPLY_DONE);
+}
+
 static void start_broker(void)
 {
-	static const struct server_handler handler = {broker_sends, on_login, on_acked, on_gone};
+	static const struct server_handler handler = {broker_sends, on_login, on_acked, on_gone, on_request};
 	struct server_config c = {.key = w.broker_key, .boot = 1 + w.logins, .heartbeat_s = 1, .sessions_max = 16,
 				  .cookie_above = 100, .gate = {.random = random_bytes}};
 	w.broker_fd = open_udp("127.0.0.1:0", &w.broker_at);
@@ -238,6 +260,12 @@ struct shown {
 	bool saw[RESTANTE_ONLINE + 1];
 	unsigned why;
 	unsigned states;
+	unsigned replies;
+	int reply_number[MESSAGES_MAX];
+	unsigned reply_code[MESSAGES_MAX];
+	int asks_at;                 /* makes a request from inside its answer's callback */
+	unsigned notices;
+	uint64_t missed;
 };
 
 static struct shown shown;
@@ -258,6 +286,8 @@ static int show(void *ctx, const struct restante_message *m)
 	cr_assert_lt(i, w.count);
 	cr_assert_str_eq(m->app, "chat");
 	cr_assert_str_eq(m->app_id, i == 0 ? "order-17" : "");
+	cr_assert_not(w.queue[i].notice);
+	cr_assert_str_eq(m->topic, w.queue[i].topic ? w.queue[i].topic : "");
 	cr_assert_eq(m->stored, 1);
 	cr_assert_eq(m->sent_ms, 1000 + (int64_t)i);
 	cr_assert_eq(m->expires_ms, 4102444800000);
@@ -279,6 +309,24 @@ static void note_state(void *ctx, enum restante_state state, unsigned code)
 	s->states++;
 }
 
+static void note_reply(void *ctx, int number, unsigned code)
+{
+	struct shown *s = ctx;
+	cr_assert_lt(s->replies, MESSAGES_MAX);
+	s->reply_number[s->replies] = number;
+	s->reply_code[s->replies++] = code;
+	if (number == s->asks_at)
+		cr_assert_gt(restante_unsubscribe(s->client, "from/inside"), number);
+}
+
+static void note_missed(void *ctx, const char *app, uint64_t count)
+{
+	struct shown *s = ctx;
+	cr_assert_str_eq(app, "chat");
+	s->notices++;
+	s->missed = count;
+}
+
 static struct restante_options options(void)
 {
 	static char at[ADDR_TEXT_MAX], key[65];
@@ -289,6 +337,8 @@ static struct restante_options options(void)
 	o.session = "good";
 	o.on_message = show;
 	o.on_state = note_state;
+	o.on_reply = note_reply;
+	o.on_missed = note_missed;
 	o.ctx = &shown;
 	return o;
 }
@@ -330,6 +380,7 @@ static bool stopped(void) { return restante_state(shown.client) == RESTANTE_STOP
 static bool online(void) { return restante_state(shown.client) == RESTANTE_ONLINE; }
 static bool waiting(void) { return restante_state(shown.client) == RESTANTE_WAITING && shown.states > 0; }
 static bool asking(void) { return restante_state(shown.client) == RESTANTE_ASKING; }
+static bool four_replies(void) { return shown.replies == 4; }
 static bool gone(void) { return w.gone > 0; }
 static bool second_login(void) { return w.logins == 2 && online(); }
 
@@ -600,6 +651,84 @@ Test(client, options_of_a_later_version_that_are_not_used)
 	cr_assert_not_null(strstr(error, "does not know"), "%s", error);
 }
 
+/* ---- requests and notices ---- */
+
+Test(client, requests_are_carried_out_in_order_also_those_made_before_it_is_online)
+{
+	static const struct asked want[] = {
+		{REQUEST_SUBSCRIBE, "news/+"}, {REQUEST_STORE_OFF, "*"}, {REQUEST_STORE_ON, "chat"},
+		{REQUEST_UNSUBSCRIBE, "from/inside"}};
+	struct restante_options o = options();
+	struct restante *r = open_client(&o);
+	shown.asks_at = 3;
+	cr_assert_eq(restante_subscribe(r, "news/+"), 1);
+	cr_assert_eq(restante_set_storage(r, NULL, 0), 2);
+	cr_assert_eq(restante_set_storage(r, "chat", 1), 3);
+	cr_assert(run_until(r, four_replies));
+	cr_assert_eq(w.asks, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		cr_expect_eq(w.asked[i].kind, want[i].kind);
+		cr_expect_str_eq(w.asked[i].text, want[i].text);
+		cr_expect_eq(shown.reply_number[i], (int)i + 1);
+		cr_expect_eq(shown.reply_code[i], i == 1 ? RESTANTE_REPLY_TOO_MANY : RESTANTE_REPLY_DONE);
+	}
+	restante_close(r);
+}
+
+Test(client, requests_that_are_refused)
+{
+	struct restante_options o = options();
+	struct restante *r = open_client(&o);
+	cr_expect_eq(restante_subscribe(r, "a b"), RESTANTE_ERROR_NAME);
+	cr_expect_eq(restante_unsubscribe(r, ""), RESTANTE_ERROR_NAME);
+	cr_expect_eq(restante_subscribe(r, NULL), RESTANTE_ERROR_NAME);
+	cr_expect_eq(restante_set_storage(r, "{}", 1), RESTANTE_ERROR_NAME);
+	for (int i = 1; i <= REQUESTS_MAX; i++)
+		cr_assert_eq(restante_subscribe(r, "a"), i);
+	cr_expect_eq(restante_subscribe(r, "a"), RESTANTE_ERROR_MANY);
+	restante_stop(r);
+	cr_expect_eq(restante_subscribe(r, "a"), RESTANTE_ERROR_STOPPED);
+	for (int e = RESTANTE_ERROR_STOPPED; e < 0; e++)
+		cr_expect(strlen(restante_error_text(e)) > 0);
+	cr_expect_str_eq(restante_reply_text(RESTANTE_REPLY_TOO_MANY), "too many");
+	cr_expect_str_eq(restante_reply_text(77), "refused");
+	restante_close(r);
+}
+
+static void add_notice(const char *body)
+{
+	add_message(body, strlen(body));
+	w.queue[w.count - 1].notice = true;
+}
+
+/* A notice that is not understood is acknowledged, and nobody hears of it. */
+Test(client, notices_are_no_messages)
+{
+	struct restante_options o = options();
+	add_message("first", 5);
+	add_notice("missed 3");
+	add_notice("missed all");
+	add_notice("");
+	add_message("of a topic", 10);
+	w.queue[4].topic = "news/today";
+	struct restante *r = open_client(&o);
+	cr_assert(run_until(r, all_acked));
+	cr_assert_eq(shown.count, 2);
+	cr_assert(shown.notices == 1 && shown.missed == 3);
+	restante_close(r);
+}
+
+Test(client, notices_that_nobody_wants_to_hear)
+{
+	struct restante_options o = options();
+	o.on_missed = NULL;
+	add_notice("missed 3");
+	struct restante *r = open_client(&o);
+	cr_assert(run_until(r, all_acked));
+	cr_assert(shown.count == 0 && shown.notices == 0);
+	restante_close(r);
+}
+
 /* ---- the seen file ---- */
 
 static char seen[TEMP_PATH_MAX];
@@ -641,6 +770,21 @@ Test(client, what_was_shown_is_not_shown_again_after_a_restart)
 	cr_assert_eq(restante_seen_errno(r), 0);
 	restante_close(r);
 	cr_assert_eq(size_of(seen), 3 * (ULID_TEXT + 1));
+}
+
+Test(client, a_notice_is_told_once_after_a_restart_too)
+{
+	struct restante_options o = options_with_seen();
+	add_notice("missed 1");
+	add_message("hello", 5);
+	for (int i = 0; i < 2; i++) {
+		w.queue[0].acked = w.queue[1].acked = false;
+		struct restante *r = open_client(&o);
+		cr_assert(run_until(r, all_acked));
+		cr_expect_eq(shown.notices, i == 0);
+		restante_close(r);
+		run_until(NULL, gone);
+	}
 }
 
 Test(client, without_a_seen_file_it_is_shown_again)

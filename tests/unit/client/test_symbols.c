@@ -10,7 +10,8 @@ static const char *const public_names[] = {
 	"restante_open",       "restante_close",      "restante_stop",       "restante_fd",
 	"restante_timeout_ms", "restante_process",    "restante_state",      "restante_why",
 	"restante_broker",     "restante_seen_errno", "restante_code_text",  "restante_state_text",
-	"restante_version",
+	"restante_version",    "restante_subscribe",  "restante_unsubscribe", "restante_set_storage",
+	"restante_reply_text", "restante_error_text",
 };
 enum { PUBLIC_COUNT = sizeof public_names / sizeof *public_names };
 

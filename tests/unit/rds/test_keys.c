@@ -7,14 +7,24 @@
 Test(keys, names)
 {
 	char k[KEY_MAX];
-	cr_assert_eq(key_queue(k, "alice-and-more", 5), strlen("rs:{alice}:queue"));
+	cr_assert_eq(key_queue(k, "alice-and-more", 5, PRIORITY_NORMAL), strlen("rs:{alice}:queue"));
 	cr_assert_str_eq(k, "rs:{alice}:queue");
 	key_presence(k, "zo\xc3\xab", 4);
 	cr_assert_str_eq(k, "rs:{zo\xc3\xab}:presence");
 	key_once(k, "alice", 5, "chat", 4, "order-17", 8);
 	cr_assert_str_eq(k, "rs:{alice}:once:{chat}:order-17");
+	key_cursor(k, "alice", 5);
+	cr_assert_str_eq(k, "rs:{alice}:cursor");
+	key_broadcasts(k);
+	cr_assert_str_eq(k, "rs:broadcast:{all}:kept");
+	key_broadcasts_version(k);
+	cr_assert_str_eq(k, "rs:broadcast:{all}:version");
+	key_broadcast_once(k, "chat", 4, "news-3", 6);
+	cr_assert_str_eq(k, "rs:broadcast:{all}:once:{chat}:news-3");
 	key_app(k, "chat", 4);
 	cr_assert_str_eq(k, "rs:app:chat");
+	cr_assert_eq(key_apps(k), strlen("rs:apps"));
+	cr_assert_str_eq(k, "rs:apps");
 	key_member(k, "broker", "mb1");
 	cr_assert_str_eq(k, "rs:broker:mb1");
 	key_members(k, "broker");
@@ -40,7 +50,7 @@ Test(keys, what_does_not_fit_is_no_key_rather_than_half_of_one)
 {
 	char k[KEY_MAX], name[KEY_MAX];
 	memset(name, 'n', sizeof name);
-	cr_assert_eq(key_queue(k, name, sizeof name), 0);
+	cr_assert_eq(key_queue(k, name, sizeof name, PRIORITY_LOW), 0);
 	cr_assert_str_eq(k, "");
 	cr_assert_eq(key_app(k, name, KEY_MAX - 1 - strlen("rs:app:")), KEY_MAX - 1);
 	cr_assert_eq(key_app(k, name, KEY_MAX - strlen("rs:app:")), 0);

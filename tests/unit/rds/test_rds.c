@@ -105,10 +105,10 @@ static void close_rds(void)
 /* Numbered from 1: on_reply() checks the order of the answers. */
 static int store(uintptr_t number, const char *record)
 {
-	return rds_script(rds, SCRIPT_MESSAGE_STORE, 2,
-			  ARGS(RDS_STR(LUA_QUEUE), RDS_STR(LUA_PRESENCE), RDS_STR(record),
-			       RDS_STR("9999999999999"), RDS_STR("1700000000000"), RDS_STR("100000"),
-			       RDS_STR("1000")),
+	return rds_script(rds, SCRIPT_MESSAGE_STORE, 5,
+			  ARGS(RDS_STR(LUA_QUEUE), RDS_STR(LUA_PRESENCE), RDS_STR(LUA_SETTINGS), RDS_STR(LUA_INDEX),
+			       RDS_STR(LUA_JOURNAL), RDS_STR(record), RDS_STR("9999999999999"),
+			       RDS_STR("1700000000000"), RDS_STR("100000"), RDS_STR("1000"), RDS_STR("1000")),
 			  on_reply, (void *)number);
 }
 
@@ -207,7 +207,7 @@ Test(rds, killed_server_answers_each_request_once_as_lost)
 	open_rds(0);
 	redis_server_pause(&lua_server);
 	for (uintptr_t i = 1; i <= MANY; i++)
-		cr_assert_eq(store(i, "x"), RS_OK);
+		cr_assert_eq(store(i, lua_record(1, 9999999999999)), RS_OK);
 	ev_run(loop, EVRUN_NOWAIT);
 	redis_server_kill(&lua_server);
 	wait_for(&downs, 1);
@@ -218,7 +218,7 @@ Test(rds, killed_server_answers_each_request_once_as_lost)
 
 	redis_server_run(&lua_server);
 	wait_for(&ups, 2);
-	cr_assert_eq(store(MANY + 1, "x"), RS_OK);
+	cr_assert_eq(store(MANY + 1, lua_record(2, 9999999999999)), RS_OK);
 	wait_for(&got.ok, 1);
 	cr_assert_eq(got.count, MANY + 1);
 	cr_assert_eq(rds_stats(rds)->reconnects, 1);
@@ -286,7 +286,7 @@ Test(rds, replica_is_left_alone_until_it_is_master)
 {
 	open_rds(0);
 	redis_text(lua_redis, "REPLICAOF 127.0.0.1 1");
-	cr_assert_eq(store(0, "x"), RS_OK);
+	cr_assert_eq(store(0, lua_record(1, 9999999999999)), RS_OK);
 	wait_for(&downs, 1);
 	cr_assert_eq(got.remote, 1);
 	cr_assert_eq(strncmp(got.last_text, "READONLY", 8), 0, "%s", got.last_text);

@@ -136,6 +136,19 @@ Test(damage, messages_and_acknowledgements)
 	pair_free(p);
 }
 
+Test(damage, requests_and_replies)
+{
+	struct engine_pair *p = pair_online(&patient);
+	p->hold = true;
+	cr_assert_eq(client_request(p->client[0].client, p->now_ms, REQUEST_SUBSCRIBE, "news", 4), 1);
+	damage(p, &p->last[TO_SERVER][PACKET_DATA], "REQUEST");
+	cr_assert_eq(p->asks, 1);
+	damage(p, &p->last[TO_CLIENT][PACKET_DATA], "REPLY");
+	cr_assert_eq(p->client[0].replies, 1);
+	cr_expect_gt(cases, 600, "%u cases", cases);
+	pair_free(p);
+}
+
 Test(damage, heartbeats_of_each_kind)
 {
 	for (int kind = 0; kind < 3; kind++) {

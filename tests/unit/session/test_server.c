@@ -70,6 +70,12 @@ Test(server, a_session_that_is_not_online_is_not_there_for_the_broker)
 	cr_assert_eq(server_accept(p->server, p->conn, p->now_ms, 9, p), RS_OK);
 	server_each(p->server, count_each, p);
 	cr_expect_eq(each_calls, 1);
+	uint32_t place = 0;
+	for (int parts = 0; server_each_of(p->server, &place, 1, count_each, p); parts++)
+		cr_assert_lt(parts, 1 << 22, "it comes to an end");
+	cr_expect_eq(each_calls, 2, "in parts, once as well");
+	cr_expect_not(server_each_of(p->server, &place, 1, count_each, p));
+	cr_expect_eq(each_calls, 2);
 	cr_expect(server_has_room(p->server, p->conn));
 	cr_expect_eq(pair_push(p, 1, 10, UINT64_MAX), RS_OK);
 	cr_expect_null(server_user(p->server, p->conn + 1));

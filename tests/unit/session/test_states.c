@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-enum { FRAMES = 12, OTHERS = 12 };
+enum { FRAMES = 14, OTHERS = 12 };
 
 static const uint8_t refs[] = {0, 0, 0, 1};
 static const uint8_t piece[10] = {0};
@@ -25,6 +25,8 @@ static const struct frame frame[FRAMES] = {
 	{.type = FRAME_REDIRECT, .redirect = {100, {0}}},
 	{.type = FRAME_CLOSE, .close_code = CLOSE_LEASE_LOST},
 	{.type = FRAME_MOVE},
+	{.type = FRAME_REQUEST, .request = {1, REQUEST_SUBSCRIBE, 1, "a"}},
+	{.type = FRAME_REPLY, .reply = {1, REPLY_DONE}}, /* of nothing that was asked */
 	{.type = (enum frame_type)0x7f}, /* of a later version: an empty frame */
 };
 
@@ -130,7 +132,7 @@ static struct datagram other_to_client(struct heard *h, unsigned i)
 
 /* By frame: what it does in LOGIN and ONLINE. 's': something is sent; otherwise
  * the state afterwards (L stays in LOGIN, O ONLINE, W WAITING). */
-static const char in_login[FRAMES + 1] = "LOWLLLsLLWLL", in_online[FRAMES + 1] = "OOWsOOsOWWOO";
+static const char in_login[FRAMES + 1] = "LOWLLLsLLWLLLL", in_online[FRAMES + 1] = "OOWsOOsOWWOOOO";
 
 static void check_client_frame(enum client_state state, unsigned i)
 {
@@ -163,7 +165,7 @@ Test(states, every_frame_in_every_state_of_a_client)
 	for (int state = CLIENT_STOPPED; state <= CLIENT_ONLINE; state++)
 		for (unsigned i = 0; i < FRAMES; i++, cases++)
 			check_client_frame((enum client_state)state, i);
-	cr_expect_eq(cases, 72);
+	cr_expect_eq(cases, 84);
 }
 
 Test(states, every_other_packet_in_every_state_of_a_client)
@@ -214,10 +216,10 @@ static struct engine_pair *server_in(enum session_state state)
 
 /* After each frame: the state (H, L, O, C; F: freed), and how many packets. */
 static const struct { enum session_state state; char after[FRAMES + 1]; char sent[FRAMES + 1]; } broker[] = {
-	{SESSION_HALF_OPEN, "OHHHHHHHHFHH", "100000000000"},
-	{SESSION_LOGIN, "LLLLLLLLLFLL", "000000000000"},
-	{SESSION_ONLINE, "OOOOOOOOOFOO", "100000000000"},
-	{SESSION_CLOSED, "CCCCCCCCCCCC", "111111111111"},
+	{SESSION_HALF_OPEN, "OHHHHHHHHFHHHH", "10000000000000"},
+	{SESSION_LOGIN, "LLLLLLLLLFLLLL", "00000000000000"},
+	{SESSION_ONLINE, "OOOOOOOOOFOOOO", "10000000000100"},
+	{SESSION_CLOSED, "CCCCCCCCCCCCCC", "11111111111111"},
 };
 
 Test(states, every_frame_in_every_state_of_a_session)

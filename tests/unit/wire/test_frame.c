@@ -34,6 +34,9 @@ static const struct frame sample[] = {
 	{.type = FRAME_REDIRECT, .redirect = {0, {0}}},
 	{.type = FRAME_CLOSE, .close_code = 5},
 	{.type = FRAME_MOVE},
+	{.type = FRAME_REQUEST, .request = {1, REQUEST_SUBSCRIBE, 4, "news"}},
+	{.type = FRAME_REQUEST, .request = {UINT32_MAX, 255, 64, long_user}}, /* a kind of a later version */
+	{.type = FRAME_REPLY, .reply = {0x01020304, REPLY_LATER}},
 };
 enum { SAMPLES = sizeof sample / sizeof *sample };
 
@@ -99,6 +102,42 @@ Test(frame, fields_come_back)
 	r = reader_over(a, encode(&sample[13], a, sizeof a));
 	cr_assert_eq(frame_read(&r, &f), RS_OK);
 	cr_expect(f.message_ack.seen == 9 && f.message_ack.count == 64 && be_get(f.message_ack.refs + 252, 4) == 64);
+	r = reader_over(a, encode(&sample[20], a, sizeof a));
+	cr_assert_eq(frame_read(&r, &f), RS_OK);
+	cr_expect(f.request.number == 1 && f.request.kind == 1 && f.request.text_len == 4 && memcmp(f.request.text, "news", 4) == 0);
+	r = reader_over(a, encode(&sample[22], a, sizeof a));
+	cr_assert_eq(frame_read(&r, &f), RS_OK);
+	cr_expect(f.reply.number == 0x01020304 && f.reply.code == 3);
+}
+
+/* The layout, byte by byte, as docs/protocol.md has it. */
+Test(frame, requests_and_replies_on_the_wire)
+{
+	static const uint8_t request[] = {0x30, 0, 10, 0, 0, 0, 1, 1, 4, 'n', 'e', 'w', 's'};
+	static const uint8_t reply[] = {0x31, 0, 6, 1, 2, 3, 4, 0, 3};
+	uint8_t a[PACKET_MAX];
+	cr_assert_eq(encode(&sample[20], a, sizeof a), sizeof request);
+	cr_expect_arr_eq(a, request, sizeof request);
+	cr_assert_eq(encode(&sample[22], a, sizeof a), sizeof reply);
+	cr_expect_arr_eq(a, reply, sizeof reply);
+}
+
+Test(frame, requests_that_are_refused)
+{
+	static char many[80];
+	memset(many, 'x', sizeof many);
+	const struct { uint32_t number; const char *text; uint8_t len; int want; } cases[] = {
+		{1, "a", 1, RS_OK}, {1, "*", 1, RS_OK}, {1, "news/+/*", 8, RS_OK}, {1, many, 64, RS_OK}, {0, "a", 1, RS_EINVAL},
+		{1, "", 0, RS_EINVAL}, {1, many, 65, RS_EINVAL}, {1, "a b", 3, RS_EINVAL}, {1, "{a}", 3, RS_EINVAL},
+		{1, "a\n", 2, RS_EINVAL}, {1, "\0", 1, RS_EINVAL}, {1, "\xff", 1, RS_EINVAL}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint8_t a[PACKET_MAX];
+		struct frame f = {.type = FRAME_REQUEST, .request = {cases[i].number, 1, cases[i].len, cases[i].text}};
+		cr_expect_eq(decode(a, encode(&f, a, sizeof a), &f), cases[i].want, "case %zu", i);
+	}
+	static const uint8_t none[] = {FRAME_REPLY, 0, 6, 0, 0, 0, 0, 0, 0};
+	struct frame f;
+	cr_expect_eq(decode(none, sizeof none, &f), RS_EINVAL, "there is no request 0");
 }
 
 Test(frame, every_truncation_is_refused)
@@ -153,7 +192,7 @@ Test(frame, unknown_types_are_passed_over)
 		cr_expect_eq(decode(a, 10, &f), RS_EINVAL, "cut in its header");
 		cr_expect_eq(decode(a, 7, &f), RS_EINVAL, "cut in its content");
 	}
-	cr_expect_eq(unknown, 256 - 11);
+	cr_expect_eq(unknown, 256 - 13);
 }
 
 static int decode_login(const char *user, size_t user_len, const char *session, size_t session_len)

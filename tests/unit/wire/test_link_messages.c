@@ -8,7 +8,7 @@
 
 enum { CAP = 4096 };
 
-static const uint8_t two_ids[2 * ULID_BYTES] = {1, 2, 3, [16] = 4, 5, 6};
+static const uint8_t two_ids[2 * LINK_ACK_BYTES] = {1, 2, 3, [LINK_ACK_BYTES] = 4, 5, 6};
 static const uint8_t key[32] = {0xaa, [31] = 0xbb};
 static const uint8_t record[] = "01JDCF3K7Q9R8W2ZT5XV6YB4NM chat 1732370000000 1732456400000 -\nhello";
 static uint8_t blobs[256];
@@ -29,30 +29,38 @@ static struct link_message sample(enum link_type type)
 	case LINK_HELLO:
 	case LINK_WELCOME: m.hello = (struct link_hello){.boot = 77, .id = name("mb1")}; break;
 	case LINK_PING:
-	case LINK_PONG: break;
+	case LINK_PONG:
+	case LINK_KEPT: break;
 	case LINK_FETCH:
-		m.fetch = (struct link_fetch){.to = o, .after = id, .skip = 5, .max_count = 100,
+		m.fetch = (struct link_fetch){.to = o, .lane = PRIORITY_HIGH, .after = id, .skip = 5, .max_count = 100,
 					      .max_bytes = 70000, .user = name("alice")};
 		break;
 	case LINK_BATCH:
 		link_add_record(&w, record, sizeof record);
 		link_add_record(&w, "x", 1);
-		m.batch = (struct link_batch){.to = o, .status = LINK_FENCED, .left = 3, .count = 2,
+		m.batch = (struct link_batch){.to = o, .lane = PRIORITY_LOW, .status = LINK_FENCED, .left = 3, .count = 2,
 					      .records = reader_over(blobs, writer_len(&w))};
 		break;
 	case LINK_ACK:
-		m.ack = (struct link_ack){.from = o, .user = name("alice"), .count = 2, .ids = two_ids};
+		m.ack = (struct link_ack){.from = o, .lane = PRIORITY_HIGH, .user = name("alice"), .count = 2, .ids = two_ids};
 		break;
 	case LINK_ACKED:
-		m.acked = (struct link_acked){.to = o, .status = LINK_UNAVAILABLE, .removed = 300,
+		m.acked = (struct link_acked){.to = o, .lane = PRIORITY_LOW, .status = LINK_UNAVAILABLE, .removed = 300,
 					      .left = 400000};
 		break;
 	case LINK_PUSH:
-		m.push = (struct link_push){.to = o, .stored = true, .prev = id, .record = record,
+		m.push = (struct link_push){.to = o, .lane = PRIORITY_HIGH, .stored = true, .prev = id, .record = record,
 					    .record_len = sizeof record};
 		break;
 	case LINK_NUDGE: m.nudge = o; break;
 	case LINK_KICK: m.kick = (struct link_kick){.boot = 99, .of = o, .broker = name("mb2")}; break;
+	case LINK_WITHDRAW: m.withdraw = (struct link_withdraw){.to = o, .id = id}; break;
+	case LINK_PRESENCE:
+		m.presence = (struct link_presence){.online = true, .at_ms = 1732370000000, .user = name("alice")};
+		break;
+	case LINK_BROADCAST:
+		m.broadcast = (struct link_broadcast){.record = record, .record_len = sizeof record};
+		break;
 	case LINK_LOAD:
 		m.load = (struct link_load){.sessions = 10, .capacity = 20, .draining = true,
 					    .address = {.ip = {1, [15] = 2}, .port = {3, 4}},
@@ -64,7 +72,8 @@ static struct link_message sample(enum link_type type)
 
 static const enum link_type types[] = {LINK_HELLO, LINK_WELCOME, LINK_PING, LINK_PONG,
 				       LINK_FETCH, LINK_BATCH, LINK_ACK, LINK_ACKED,
-				       LINK_PUSH, LINK_NUDGE, LINK_KICK, LINK_LOAD};
+				       LINK_PUSH, LINK_NUDGE, LINK_WITHDRAW, LINK_KICK,
+				       LINK_BROADCAST, LINK_KEPT, LINK_LOAD, LINK_PRESENCE};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static size_t encode(const struct link_message *m, uint8_t out[CAP])
@@ -135,6 +144,7 @@ Test(link_messages, fetch_keeps_its_fields)
 {
 	struct link_message m = there_and_back(LINK_FETCH);
 	assert_owner(m.fetch.to);
+	cr_assert_eq(m.fetch.lane, PRIORITY_HIGH);
 	cr_assert_eq(m.fetch.after.b[0], 9);
 	cr_assert_eq(m.fetch.skip, 5);
 	cr_assert_eq(m.fetch.max_count, 100);
@@ -147,6 +157,7 @@ Test(link_messages, batch_hands_out_its_records_in_order)
 	struct link_message m = there_and_back(LINK_BATCH);
 	size_t len;
 	assert_owner(m.batch.to);
+	cr_assert_eq(m.batch.lane, PRIORITY_LOW);
 	cr_assert_eq(m.batch.status, LINK_FENCED);
 	cr_assert_eq(m.batch.left, 3);
 	cr_assert_eq(m.batch.count, 2);
@@ -175,10 +186,12 @@ Test(link_messages, ack_and_acked_keep_their_fields)
 	struct link_message m = there_and_back(LINK_ACK);
 	assert_owner(m.ack.from);
 	assert_name(m.ack.user, "alice");
+	cr_assert_eq(m.ack.lane, PRIORITY_HIGH);
 	cr_assert_eq(m.ack.count, 2);
 	cr_assert_arr_eq(m.ack.ids, two_ids, sizeof two_ids);
 	m = there_and_back(LINK_ACKED);
 	assert_owner(m.acked.to);
+	cr_assert_eq(m.acked.lane, PRIORITY_LOW);
 	cr_assert_eq(m.acked.status, LINK_UNAVAILABLE);
 	cr_assert_eq(m.acked.removed, 300);
 	cr_assert_eq(m.acked.left, 400000);
@@ -188,6 +201,7 @@ Test(link_messages, push_nudge_and_kick_keep_their_fields)
 {
 	struct link_message m = there_and_back(LINK_PUSH);
 	assert_owner(m.push.to);
+	cr_assert_eq(m.push.lane, PRIORITY_HIGH);
 	cr_assert(m.push.stored);
 	cr_assert_eq(m.push.prev.b[15], 1);
 	cr_assert_eq(m.push.record_len, sizeof record);
@@ -198,6 +212,27 @@ Test(link_messages, push_nudge_and_kick_keep_their_fields)
 	cr_assert_eq(m.kick.boot, 99);
 	assert_owner(m.kick.of);
 	assert_name(m.kick.broker, "mb2");
+}
+
+Test(link_messages, withdraw_and_presence_keep_their_fields)
+{
+	struct link_message m = there_and_back(LINK_WITHDRAW);
+	assert_owner(m.withdraw.to);
+	cr_assert_eq(m.withdraw.id.b[0], 9);
+	m = there_and_back(LINK_PRESENCE);
+	cr_assert(m.presence.online);
+	cr_assert_eq(m.presence.at_ms, 1732370000000);
+	assert_name(m.presence.user, "alice");
+}
+
+Test(link_messages, broadcast_keeps_its_record)
+{
+	struct link_message m = there_and_back(LINK_BROADCAST);
+	cr_assert_eq(m.broadcast.record_len, sizeof record);
+	cr_assert_arr_eq(m.broadcast.record, record, sizeof record);
+	uint8_t wire[CAP];
+	m.broadcast.record_len = RECORD_MAX + 1;
+	cr_assert_eq(link_encode(&m, wire, sizeof wire), RS_ELIMIT);
 }
 
 Test(link_messages, load_keeps_its_fields)
@@ -317,8 +352,10 @@ Test(link_messages, flags_and_status_out_of_range_are_refused)
 		size_t at;
 		uint8_t value;
 	} cases[] = {
-		{LINK_BATCH, 1 + 12, 3}, {LINK_ACKED, 1 + 12, 3},    {LINK_PUSH, 1 + 12, 2},
-		{LINK_LOAD, 1 + 8, 2},   {LINK_ACKED, 1 + 12, 0xff},
+		{LINK_BATCH, 1 + 13, 3}, {LINK_ACKED, 1 + 13, 3},    {LINK_PUSH, 1 + 13, 2},
+		{LINK_LOAD, 1 + 8, 2},   {LINK_ACKED, 1 + 13, 0xff}, {LINK_PRESENCE, 1, 2},
+		{LINK_BATCH, 1 + 12, 3}, {LINK_ACKED, 1 + 12, 3},    {LINK_PUSH, 1 + 12, 3},
+		{LINK_FETCH, 1 + 12, 3}, {LINK_ACK, 1 + 12, 3},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		uint8_t wire[CAP];
@@ -333,7 +370,7 @@ Test(link_messages, a_batch_whose_count_lies_is_refused)
 {
 	uint8_t wire[CAP];
 	struct link_message m = sample(LINK_BATCH);
-	size_t len = encode(&m, wire), count_at = 1 + 12 + 1 + 4;
+	size_t len = encode(&m, wire), count_at = 1 + 12 + 1 + 1 + 4;
 	cr_assert_eq(wire[count_at + 1], 2);
 	for (unsigned count = 0; count < 65536; count += count < 8 ? 1 : 251) {
 		wire[count_at] = (uint8_t)(count >> 8);
@@ -349,7 +386,7 @@ Test(link_messages, a_record_longer_than_the_message_is_refused)
 	static const uint8_t lies[] = {0x00, 0x01, 0x7f, 0xff};
 	uint8_t wire[CAP];
 	struct link_message m = sample(LINK_PUSH);
-	size_t len = encode(&m, wire), length_at = 1 + 12 + 1 + 16;
+	size_t len = encode(&m, wire), length_at = 1 + 12 + 1 + 1 + 16;
 	for (size_t i = 0; i < sizeof lies; i++) {
 		wire[length_at] = lies[i];
 		wire[length_at + 1] = lies[sizeof lies - 1 - i];
@@ -359,16 +396,16 @@ Test(link_messages, a_record_longer_than_the_message_is_refused)
 
 Test(link_messages, more_than_the_limits_is_refused)
 {
-	static uint8_t ids[(LINK_ACK_MAX + 1) * ULID_BYTES], wire[sizeof ids + 256];
+	static uint8_t ids[(LINK_ACK_MAX + 1) * LINK_ACK_BYTES], wire[sizeof ids + 256];
 	struct link_message m = sample(LINK_ACK);
 	m.ack.ids = ids;
 	m.ack.count = LINK_ACK_MAX;
 	int len = link_encode(&m, wire, sizeof wire);
 	cr_assert_gt(len, 0);
 	cr_assert_eq(decode(wire, (size_t)len), RS_OK);
-	size_t count_at = 1 + 12 + 1 + 5;
+	size_t count_at = 1 + 12 + 1 + 1 + 5;
 	wire[count_at + 1]++; /* 1025, and one id more behind it */
-	cr_assert_eq(decode(wire, (size_t)len + ULID_BYTES), RS_EINVAL);
+	cr_assert_eq(decode(wire, (size_t)len + LINK_ACK_BYTES), RS_EINVAL);
 	m.ack.count++;
 	cr_assert_eq(link_encode(&m, wire, sizeof wire), RS_ELIMIT);
 }

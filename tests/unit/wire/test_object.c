@@ -158,3 +158,19 @@ Test(object, malformed)
 	cr_expect_eq(object_decode(big, sizeof big - 1, &r, &flags), RS_OK);
 	cr_expect_eq(object_decode(big, sizeof big, &r, &flags), RS_EINVAL, "a body of 16,385 bytes");
 }
+
+Test(object, notices)
+{
+	static const struct { const char *body; uint64_t count; } cases[] = { /* 0: something else */
+		{"missed 1", 1}, {"missed 3", 3}, {"missed 4096", 4096}, {"missed 9999999999999999999", 9999999999999999999u},
+		{"missed 10000000000000000000", 0}, {"missed 0", 0}, {"missed 03", 0}, {"missed ", 0}, {"missed", 0}, {"", 0},
+		{"missed 3 ", 0}, {"missed  3", 0}, {"missed -3", 0}, {"missed 3x", 0}, {"Missed 3", 0}, {"missed 3\n", 0}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint64_t count = 0;
+		int err = notice_missed(cases[i].body, strlen(cases[i].body), &count);
+		cr_expect_eq(err, cases[i].count ? RS_OK : RS_EINVAL, "\"%s\"", cases[i].body);
+		cr_expect(err || count == cases[i].count, "\"%s\"", cases[i].body);
+	}
+	uint64_t count;
+	cr_expect_eq(notice_missed("missed 3", 9, &count), RS_EINVAL, "a NUL behind it");
+}

@@ -45,6 +45,15 @@ Test(text, whole_request)
 	cr_expect_eq(r.body_len, 5);
 }
 
+Test(text, verb_of_several_words)
+{
+	struct text_request r;
+	const char *fault, *in = "PRESENCE-EVENTS 1\r\n\r\n";
+	cr_assert_eq(parse(in, strlen(in), &r, &fault), RS_OK);
+	cr_expect(text_is(r.verb, "PRESENCE-EVENTS"));
+	cr_expect(text_is(r.version, "1"));
+}
+
 Test(text, lone_line_feeds_may_be_typed)
 {
 	struct text_request r;
@@ -90,6 +99,11 @@ static const struct {
 	{BYTES("SEND 1000000000\r\n"), RS_EINVAL, "first line"},
 	{BYTES(" SEND 1\r\n"), RS_EINVAL, "first line"},
 	{BYTES("SEND1\r\n"), RS_EINVAL, "first line"},
+	{BYTES("-SEND 1\r\n"), RS_EINVAL, "first line"},
+	{BYTES("SEND- 1\r\n"), RS_EINVAL, "first line"},
+	{BYTES("SE--ND 1\r\n"), RS_EINVAL, "first line"},
+	{BYTES("- 1\r\n"), RS_EINVAL, "first line"},
+	{BYTES("SE-nd 1\r\n"), RS_EINVAL, "first line"},
 	{BYTES("SE\0ND 1\r\n"), RS_EINVAL, "NUL"},
 	{BYTES("SEND\r1\r\n"), RS_EINVAL, "CR"},
 	{BYTES("SEND 1\r\nto al\0ice\r\n"), RS_EINVAL, "NUL"},

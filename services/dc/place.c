@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "place.h"
+
+#include "base/clock.h"
+#include "brokers.h"
+#include "dc.h"
+#include "presence.h"
+#include "rds/keys.h"
+
+#include <string.h>
+
+const char *const send_state_words[SEND_STATES] = {"stored", "pushed", "dropped", "duplicate"};
+
+static void finish(struct place *p, struct placed result)
+{
+	if (!result.err && !result.full)
+		p->dc->counts.sends[result.state]++;
+	p->done(p, &result);
+}
+
+static bool push(struct place *p, const struct holder *h, bool stored, struct ulid prev)
+{
+	struct link_message m = {.type = LINK_PUSH};
+	struct record r;
+	if (h->broker.len == 0 || record_parse(p->record, p->record_len, &r))
+		return false;
+	m.push = (struct link_push){.to = h->owner, .lane = r.priority, .stored = stored, .prev = prev,
+				    .record = p->pushed, .record_len = p->pushed_len};
+	if (brokers_send(p->dc->brokers, h->broker, h->boot, &m))
+		return false;
+	p->dc->counts.pushes++;
+	return true;
+}
+
+/* {'stored', count, prev, broker, boot, conn, owner} */
+static void take_stored(struct place *p, const struct redisReply *reply)
+{
+	struct holder h = holder_read(reply, 3);
+	struct ulid prev = {{0}};
+	size_t len = 0;
+	const char *text = reply_str(reply_at(reply, 2), &len);
+	if (text && len == ULID_TEXT && ulid_parse(text, &prev))
+		prev = (struct ulid){{0}};
+	finish(p, (struct placed){.state = push(p, &h, true, prev) ? SEND_PUSHED : SEND_STORED});
+}
+
+/* {'duplicate', id, state[, broker, boot, conn, owner]}: the push of the first time
+ * may have been lost with another DC, so the broker is told to look. */
+static void take_duplicate(struct place *p, const struct redisReply *reply)
+{
+	struct holder h = holder_read(reply, 3);
+	struct link_message m = {.type = LINK_NUDGE};
+	struct placed result = {.state = SEND_DUPLICATE, .first_state = ""};
+	size_t len = 0;
+	const char *id = reply_str(reply_at(reply, 1), &len);
+	if (!id || len != ULID_TEXT || ulid_parse(id, &result.first)) {
+		finish(p, (struct placed){.err = RS_EREMOTE});
+		return;
+	}
+	const char *state = reply_str(reply_at(reply, 2), &len);
+	for (int i = 0; state && i < SEND_STATES; i++)
+		if (strcmp(state, send_state_words[i]) == 0)
+			result.first_state = send_state_words[i];
+	m.nudge = h.owner;
+	if (h.broker.len && brokers_send(p->dc->brokers, h.broker, h.boot, &m) == RS_OK)
+		p->dc->counts.nudges++;
+	finish(p, result);
+}
+
+/* The user may be online, and is not stored for. */
+static void push_unstored(struct place *p, const struct holder *h)
+{
+	static const struct ulid none;
+	finish(p, (struct placed){.state = push(p, h, false, none) ? SEND_PUSHED : SEND_DROPPED});
+}
+
+static int send_place(struct place *p);
+
+static void on_stored(void *ctx, int err, const struct redisReply *reply)
+{
+	struct place *p = ctx;
+	size_t len = 0;
+	const char *state = err ? NULL : reply_str(reply_at(reply, 0), &len);
+	if (!state) {
+		pool_warn("message not stored", err, reply);
+		finish(p, (struct placed){.err = err ? err : RS_EREMOTE});
+	} else if (strcmp(state, "stored") == 0) {
+		ended_take_all(p->dc, reply, 3, p->user, p->user_len);
+		take_stored(p, reply);
+	} else if (strcmp(state, "duplicate") == 0) {
+		take_duplicate(p, reply);
+	} else if (strcmp(state, "off") == 0) {
+		struct holder h = holder_read(reply, 3);
+		push_unstored(p, &h);
+	} else if (strcmp(state, "more") == 0) {
+		err = send_place(p);
+		if (err)
+			finish(p, (struct placed){.err = err});
+	} else if (strcmp(state, "full") == 0) {
+		const char *what = reply_str(reply_at(reply, 1), &len);
+		finish(p, (struct placed){.full = what ? what : "queue"});
+	} else {
+		pool_warn("Redis gave an unknown answer to a store", RS_EREMOTE, reply);
+		finish(p, (struct placed){.err = RS_EREMOTE});
+	}
+}
+
+struct call {
+	char keys[9][KEY_MAX], nums[10][RDS_NUM_MAX];
+	struct rds_arg argv[9 + 12];
+	size_t argc, nums_used;
+};
+
+static void add_num(struct call *c, uint64_t v)
+{
+	c->argv[c->argc++] = rds_num((int64_t)v, c->nums[c->nums_used++]);
+}
+
+static void add_key(struct call *c, size_t len)
+{
+	c->argv[c->argc] = RDS_MEM(c->keys[c->argc], len);
+	c->argc++;
+}
+
+#define ADD_KEY(c, fn, ...) add_key((c), fn((c)->keys[(c)->argc], __VA_ARGS__))
+
+static void add_once(struct call *c, const struct place *p, const struct record *r)
+{
+	if (p->once_len)
+		ADD_KEY(c, key_once, p->user, p->user_len, r->app, r->app_len, p->once, p->once_len);
+}
+
+/* What message_store decides by itself: where the bytes cannot be too many yet. */
+static uint64_t plain_max(const struct dc_config *c)
+{
+	uint64_t by_bytes = (uint64_t)c->queue_max_bytes / RECORD_MAX;
+	uint64_t by_count = (uint64_t)c->queue_max_messages;
+	return by_bytes < by_count ? by_bytes : by_count;
+}
+
+static int send_store(struct place *p, const struct record *r)
+{
+	const struct dc_config *config = p->dc->config;
+	struct call c = {.argc = 0};
+	ADD_KEY(&c, key_queue, p->user, p->user_len, PRIORITY_NORMAL);
+	ADD_KEY(&c, key_presence, p->user, p->user_len);
+	ADD_KEY(&c, key_settings, p->user, p->user_len);
+	ADD_KEY(&c, key_index, p->user, p->user_len);
+	ADD_KEY(&c, key_journal, p->user, p->user_len);
+	add_once(&c, p, r);
+	size_t keys = c.argc;
+	c.argv[c.argc++] = RDS_MEM(p->record, p->record_len);
+	add_num(&c, r->expires_ms);
+	add_num(&c, clock_wall_ms());
+	add_num(&c, plain_max(config));
+	add_num(&c, (uint64_t)config->status_s * 1000);
+	add_num(&c, p->once_ms);
+	return pool_script(p->dc->redis, p->user, p->user_len, SCRIPT_MESSAGE_STORE, keys, c.argc, c.argv,
+			   on_stored, p);
+}
+
+static int send_place(struct place *p)
+{
+	static const char *const policy[] = {"reject", "drop-oldest", "drop-lowest"};
+	const struct dc_config *config = p->dc->config;
+	struct call c = {.argc = 0};
+	struct record r;
+	int err = record_parse(p->record, p->record_len, &r);
+	if (err)
+		return err;
+	ADD_KEY(&c, key_presence, p->user, p->user_len);
+	ADD_KEY(&c, key_settings, p->user, p->user_len);
+	ADD_KEY(&c, key_queue, p->user, p->user_len, PRIORITY_NORMAL);
+	ADD_KEY(&c, key_queue, p->user, p->user_len, PRIORITY_HIGH);
+	ADD_KEY(&c, key_queue, p->user, p->user_len, PRIORITY_LOW);
+	ADD_KEY(&c, key_index, p->user, p->user_len);
+	ADD_KEY(&c, key_journal, p->user, p->user_len);
+	ADD_KEY(&c, key_missed, p->user, p->user_len);
+	add_once(&c, p, &r);
+	size_t keys = c.argc;
+	c.argv[c.argc++] = RDS_MEM(p->record, p->record_len);
+	add_num(&c, (uint64_t)r.priority + 1);
+	add_num(&c, r.expires_ms);
+	add_num(&c, clock_wall_ms());
+	add_num(&c, (uint64_t)config->status_s * 1000);
+	add_num(&c, p->once_ms);
+	add_num(&c, (uint64_t)config->queue_max_messages);
+	add_num(&c, (uint64_t)config->queue_max_bytes);
+	add_num(&c, p->limits.queue_messages);
+	add_num(&c, p->limits.queue_bytes);
+	c.argv[c.argc++] = RDS_STR(policy[p->limits.overflow]);
+	c.argv[c.argc++] = RDS_MEM(r.collapse_len ? r.collapse : "", r.collapse_len);
+	return pool_script(p->dc->redis, p->user, p->user_len, SCRIPT_MESSAGE_PLACE, keys, c.argc, c.argv,
+			   on_stored, p);
+}
+
+static void on_holder(void *ctx, int err, const struct redisReply *reply)
+{
+	struct place *p = ctx;
+	if (err) { /* nothing was sent, so the outcome is known */
+		finish(p, (struct placed){.err = RS_EDOWN});
+		return;
+	}
+	struct holder h = holder_read(reply, 0);
+	push_unstored(p, &h);
+}
+
+int place_begin(struct place *p)
+{
+	struct record r;
+	int err = record_parse(p->record, p->record_len, &r);
+	if (err)
+		return err;
+	if (!p->store)
+		return presence_get_holder(p->dc, p->user, p->user_len, on_holder, p);
+	if (r.priority != PRIORITY_NORMAL || r.collapse_len || p->limits.queue_messages || p->limits.queue_bytes)
+		return send_place(p);
+	return send_store(p, &r);
+}
