@@ -8,10 +8,11 @@ ARGV     1  owner      the caller's owner token
          2  now        ms since 1970
          3  keep       ms for which it is remembered what became of a message
          4+ id, handed...  pairs, in any order, at least one: the message's id, and when it
-                       was handed to the client's session, ms since 1970
+                       was handed to the client's session, ms since 1970; negative: it
+                       expired there, and the client was told to pass it over
 RETURNS  {'ok', removed, left, receipt...}   ids not found are passed over; a receipt is
-                                             "acknowledged <app> <id>" of a message whose App
-                                             wants to know
+                                             "<acknowledged or expired> <app> <id>" of a message
+                                             whose App wants to know
          {'fenced'}                          another login owns the user, nothing was deleted
 CALLERS  DC, when a broker passes acknowledgements on
 
@@ -49,9 +50,10 @@ each_record(queue, 0, function(record, at)
 	local id = sub(record, 1, 26)
 	if wanted[id] then
 		places[#places + 1] = at
-		ended('acknowledged', record, wanted[id])
+		local event = tonumber(wanted[id]) < 0 and 'expired' or 'acknowledged'
+		ended(event, record, string.match(wanted[id], '%d+'))
 		if wants_receipt(record) then
-			answer[#answer + 1] = 'acknowledged ' .. look(record) .. ' ' .. id
+			answer[#answer + 1] = event .. ' ' .. look(record) .. ' ' .. id
 		end
 		missing = missing - 1
 	end

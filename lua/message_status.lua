@@ -9,7 +9,6 @@ ARGV     1    app       whose message it must be
          3    now       ms since 1970
 RETURNS  {'stored', expires}               it waits
          {'pushed', expires, ms}           it waits, and was handed to a broker at that time
-         {'expired', ms}
          {event, ms[, pushed ms]}          acknowledged, replaced, displaced, withdrawn, expired
          {'unknown'}                       never heard of, of another App, or too long ago
 CALLERS  DC, for the verb STATUS and for receipts that are owed
@@ -57,10 +56,8 @@ for lane = 1, 3 do
 		local of, ends, rest = look(found)
 		if of ~= app then return {'unknown'} end
 		local until_ms = sub(found, rest - 14, rest - 2)
-		if ends <= now then return {'expired', until_ms} end
 		local ms = handed(lane, sub(found, rest - 28, rest - 16), place)
-		if ms then return {'pushed', until_ms, ms} end
-		return {'stored', until_ms}
+		return {ends <= now and 'expired' or ms and 'pushed' or 'stored', until_ms, ms}
 	end
 end
 
@@ -69,11 +66,9 @@ each_record(journal, 0, function(line)
 	if not find(line, id, 1, true) then return false end
 	local ms, event, of, ids = string.match(line, '^(%d+) (%S+) (%S+) ()')
 	local from = of == app and find(line, id, ids, true)
-	local at = from and string.match(line, '^:(%d+)', from + 26)
-	if from and event == 'expired' then
-		result = {event, at or ms}
-	elseif from then
-		result = {event, ms, at}
+	if from then
+		local pushed, expired = string.match(line, '^:?(%d*)@?(%d*)', from + 26)
+		result = {event, expired ~= '' and expired or ms, pushed ~= '' and pushed or nil}
 	end
 	return result ~= nil
 end)

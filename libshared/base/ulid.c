@@ -43,6 +43,8 @@ int ulid_parse(const char *text, struct ulid *out)
 	return RS_OK;
 }
 
+uint64_t ulid_time(const struct ulid *id) { return be_get(id->b, 6); }
+
 bool ulid_equal(const struct ulid *a, const struct ulid *b)
 {
 	return memcmp(a, b, sizeof *a) == 0;

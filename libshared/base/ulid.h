@@ -23,6 +23,7 @@ uint64_t ulid_time_ms(const struct ulid *id);
 char *ulid_format(const struct ulid *id, char out[ULID_TEXT + 1]); /* returns out */
 /* text: exactly 26 characters, upper case, need not end in NUL. */
 RS_MUST_CHECK int ulid_parse(const char *text, struct ulid *out);
+uint64_t ulid_time(const struct ulid *id); /* wall_ms of ulid_make() */
 bool ulid_equal(const struct ulid *a, const struct ulid *b);
 bool ulid_is_zero(const struct ulid *a); /* all zero bytes means "none" */
 

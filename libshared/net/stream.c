@@ -423,6 +423,13 @@ void stream_resume(struct stream *s)
 	schedule(s);
 }
 
+void stream_set_in_max(struct stream *s, size_t in_max)
+{
+	s->limits.in_max = in_max ? in_max : IN_MAX_DEFAULT;
+	if (s->state == STREAM_OPEN)
+		watch_input(s);
+}
+
 /* --- opening, finishing, and the end of a turn --- */
 
 /* TCP is connected. */

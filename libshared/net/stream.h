@@ -65,6 +65,8 @@ RS_MUST_CHECK int stream_write_parts(struct stream *s, const struct iovec *parts
 size_t stream_out_len(const struct stream *s); /* bytes queued */
 void stream_pause(struct stream *s);           /* stop reading ... */
 void stream_resume(struct stream *s);          /* ... and go on; on_data is called for what is held */
+/* limits.in_max from now on; 0: the default again. */
+void stream_set_in_max(struct stream *s, size_t in_max);
 /* Writes what is queued, then closes; on_close follows: RS_OK, or RS_ETIMEOUT when
  * the other side does not take it within open_timeout_ms. What the other side
  * still sends is thrown away, for up to a second, so that a reset does not

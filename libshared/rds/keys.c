@@ -172,6 +172,26 @@ size_t key_app(char out[KEY_MAX], const char *app, size_t len)
 	return finish(&w);
 }
 
+static size_t app_part_key(char *out, const char *app, size_t len, const char *what)
+{
+	struct writer w = begin(out, "rs:app:{");
+	put(&w, app, len);
+	put_str(&w, what);
+	return finish(&w);
+}
+
+size_t key_awaited(char out[KEY_MAX], const char *app, size_t len)
+{
+	return app_part_key(out, app, len, "}:awaited");
+}
+
+size_t key_receipts(char out[KEY_MAX], const char *app, size_t len)
+{
+	return app_part_key(out, app, len, "}:receipts");
+}
+
+size_t key_awaiting(char out[KEY_MAX]) { return whole_key(out, "rs:awaiting"); }
+
 size_t key_apps(char out[KEY_MAX])
 {
 	struct writer w = begin(out, "rs:apps");

@@ -42,6 +42,10 @@ size_t key_broadcast_once(char out[KEY_MAX], const char *app, size_t app_len, co
 size_t key_session(char out[KEY_MAX], const char *session_id, size_t len); /* rs:session:<sha256> */
 size_t key_app(char out[KEY_MAX], const char *app, size_t len);        /* rs:app:<id> */
 size_t key_apps(char out[KEY_MAX]);                                    /* rs:apps, set of names */
+/* What is of an App's receipts; {app} keeps both in one slot. */
+size_t key_awaited(char out[KEY_MAX], const char *app, size_t len);    /* rs:app:{app}:awaited */
+size_t key_receipts(char out[KEY_MAX], const char *app, size_t len);   /* rs:app:{app}:receipts */
+size_t key_awaiting(char out[KEY_MAX]);                                /* rs:awaiting, zset of Apps by last use */
 size_t key_member(char out[KEY_MAX], const char *kind, const char *id); /* rs:<kind>:<id>, kind broker, dc, lb */
 size_t key_members(char out[KEY_MAX], const char *kind);               /* rs:<kind>s, zset of ids by last beat */
 

@@ -32,7 +32,8 @@ enum {
 
 void outbox_init(struct outbox *o, uint32_t conn)
 {
-	*o = (struct outbox){.conn = conn, .cwnd = OUTBOX_CWND_FIRST, .threshold = OUTBOX_CWND_MAX};
+	*o = (struct outbox){.conn = conn, .cwnd = OUTBOX_CWND_FIRST, .threshold = OUTBOX_CWND_MAX,
+			     .ends_ms = UINT64_MAX, .expiry_ms = UINT64_MAX};
 	list_init(&o->messages);
 	list_init(&o->ready);
 }
@@ -80,6 +81,8 @@ int outbox_add(struct outbox *o, uint32_t ref, const struct outbox_entry *e, con
 	list_append(&o->messages, &m->node);
 	o->count++;
 	o->bytes += (uint32_t)len;
+	if (e->expires_ms < o->ends_ms)
+		o->ends_ms = e->expires_ms;
 	return RS_OK;
 }
 
@@ -156,15 +159,27 @@ static bool put_piece(struct outbox *o, struct outmsg *m, unsigned i, struct wri
 	return true;
 }
 
+static void expire(struct outbox *o, uint64_t wall_ms)
+{
+	o->ends_ms = UINT64_MAX;
+	for (struct outmsg *m = first_message(o); !is_end(o, m); m = next_message(m)) {
+		if (wall_ms >= m->entry.expires_ms)
+			make_void(o, m);
+		else if (m->entry.expires_ms < o->ends_ms)
+			o->ends_ms = m->entry.expires_ms;
+	}
+}
+
 bool outbox_fill(struct outbox *o, struct writer *w, uint32_t number, uint64_t now_ms,
 		 uint64_t wall_ms)
 {
 	bool any = false;
 	if (o->stalled)
 		return false;
+	if (wall_ms >= o->ends_ms)
+		expire(o, wall_ms);
+	o->expiry_ms = o->ends_ms == UINT64_MAX ? UINT64_MAX : now_ms + (o->ends_ms - wall_ms);
 	for (struct outmsg *m = first_message(o); !is_end(o, m); m = next_message(m)) {
-		if (wall_ms >= m->entry.expires_ms)
-			make_void(o, m);
 		for (unsigned i = 0; i < m->pieces; i++) {
 			if (m->piece[i].state != PIECE_WAITING)
 				continue;

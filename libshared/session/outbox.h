@@ -39,6 +39,8 @@ struct outbox {
 	uint32_t recover;             /* losses up to this number belong to one event */
 	uint64_t sent_ms;             /* when a piece was last sent: the timer starts there */
 	uint64_t pace_ms;             /* a burst was sent: nothing before this time; 0: at once */
+	uint64_t ends_ms;             /* wall clock: the first of the messages expires, or later; UINT64_MAX */
+	uint64_t expiry_ms;           /* the same by the clock of sent_ms, as outbox_fill() saw it */
 	uint16_t pace_rest_us;        /* what the pauses so far were too short, below a millisecond */
 	uint8_t burst;                /* packets sent at sent_ms */
 	struct rtt rtt;
@@ -73,7 +75,8 @@ bool outbox_holds(const struct outbox *o, const struct ulid *id);
  * it already. RS_ENOENT: not here. */
 RS_MUST_CHECK int outbox_withdraw(struct outbox *o, const struct ulid *id);
 /* Fills w with MESSAGE frames for packet `number`; false if nothing may be sent
- * now. wall_ms: messages past their expiry become void. */
+ * now. wall_ms: messages past their expiry become void; to be called at expiry_ms, so
+ * that the client hears of it in time. */
 bool outbox_fill(struct outbox *o, struct writer *w, uint32_t number, uint64_t now_ms,
 		 uint64_t wall_ms);
 void outbox_on_fragment_ack(struct outbox *o, const struct frame_fragment_ack *f, uint64_t now_ms);

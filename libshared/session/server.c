@@ -268,8 +268,9 @@ static void send_pieces(struct server *s, struct session *x, uint64_t now_ms, ui
 	}
 	send_burst(s, x, now_ms, wall_ms);
 	uint64_t at = outbox_deadline(o);
-	if (o->pace_ms && o->pace_ms < at)
-		at = o->pace_ms;
+	uint64_t next = o->pace_ms ? o->pace_ms : o->stalled ? UINT64_MAX : o->expiry_ms;
+	if (next < at)
+		at = next;
 	if (at == UINT64_MAX)
 		heap_remove(&s->timers, &o->timer);
 	else if (heap_set(&s->timers, &o->timer, at))
@@ -292,7 +293,7 @@ static void run_timers(struct server *s, uint64_t now_ms)
 	for (struct heap_node *n; (n = heap_first(&s->timers)) && n->key <= now_ms;) {
 		struct outbox *o = LIST_ENTRY(n, struct outbox, timer);
 		heap_remove(&s->timers, n);
-		if (outbox_deadline(o) <= now_ms) { /* else the pause between bursts is over */
+		if (outbox_deadline(o) <= now_ms) { /* else a pause between bursts is over, or a message expires */
 			outbox_on_timeout(o);
 			s->stats.stalls += o->stalled;
 		}

@@ -15,7 +15,8 @@
  * 11  BATCH    DC>MB      conn u32, owner u64, lane u8, status u8, left u32 (stored beyond these),
  *                         count u16, records blob32 each
  * 12  ACK      MB>DC      conn u32, owner u64, lane u8, user str8, count u16,
- *                         (id16, handed_ms u64: when the session got it) each
+ *                         (id16, handed_ms u64: when the session got it) each; handed_ms
+ *                         with its highest bit: it was void by then, as it had expired
  * 13  ACKED    DC>MB      conn u32, owner u64, lane u8, status u8, removed u16, left u32
  * 14  PUSH     DC>MB      conn u32, owner u64, lane u8, stored u8, prev id16, record blob32
  *                         prev: the message before it in the queue, zero: it was empty
@@ -48,6 +49,7 @@
 #define LINK_VERSION 2
 #define LINK_ACK_MAX 1024       /* ids in an ACK */
 #define LINK_ACK_BYTES (ULID_BYTES + 8) /* an id and when it was handed over */
+#define LINK_ACK_VOID (1ull << 63)
 #define LINK_BATCH_MAX 1024     /* records in a BATCH */
 #define LINK_BATCH_BYTES (256 * 1024) /* of records in a BATCH, one more record aside */
 

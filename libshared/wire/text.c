@@ -10,6 +10,18 @@ bool text_is(struct text_span s, const char *word)
 	return s.len == strlen(word) && memcmp(s.at, word, s.len) == 0;
 }
 
+bool text_take_line(struct text_span *left, struct text_span *line)
+{
+	if (left->len == 0)
+		return false;
+	const char *lf = memchr(left->at, '\n', left->len);
+	size_t len = lf ? (size_t)(lf - left->at) : left->len;
+	size_t taken = lf ? len + 1 : len;
+	*line = (struct text_span){left->at, len > 0 && left->at[len - 1] == '\r' ? len - 1 : len};
+	*left = (struct text_span){left->at + taken, left->len - taken};
+	return true;
+}
+
 int text_number(struct text_span s, uint64_t lo, uint64_t hi, uint64_t *out)
 {
 	uint64_t v = 0;

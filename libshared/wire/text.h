@@ -21,6 +21,7 @@
 #define TEXT_HEADER_MAX 8192
 #define TEXT_FIELDS_MAX 32
 #define TEXT_BODY_MAX 16384
+#define TEXT_MANY_MAX (768 * 1024)         /* of SENDMANY: the names are in the body */
 #define TEXT_BODY_SKIP_MAX (1024 * 1024) /* a longer `length` is answered and the connection closed */
 
 struct text_span {
@@ -49,6 +50,9 @@ RS_MUST_CHECK int text_parse(const void *data, size_t len, struct text_request *
 /* The value of a field, or NULL. */
 const struct text_span *text_value(const struct text_request *r, const char *name);
 bool text_is(struct text_span s, const char *word);
+/* Takes a line off a body, without its LF or CRLF; the last one may lack it. False: there
+ * is none. */
+bool text_take_line(struct text_span *left, struct text_span *line);
 /* A whole decimal number in lo..hi. RS_EINVAL: not digits; RS_ELIMIT: outside. */
 RS_MUST_CHECK int text_number(struct text_span s, uint64_t lo, uint64_t hi, uint64_t *out);
 

@@ -13,9 +13,9 @@
 #include <stddef.h>
 
 #define TOPIC_LEVELS_MAX 8
-/* Filters that match one topic: each level itself or '+', and a '#' behind each of the
+/* Filters that match one topic: each level itself or `+`, and a `#` behind each of the
  * beginnings. */
-#define TOPIC_FILTERS_MAX ((1 << TOPIC_LEVELS_MAX) + (1 << (TOPIC_LEVELS_MAX + 1)) - 1)
+#define TOPIC_FILTERS_MAX ((1 << (TOPIC_LEVELS_MAX + 1)) - 1)
 #define TOPIC_RULE NAME_RULE ", of at most 8 levels parted by /, without + and #"
 #define FILTER_RULE NAME_RULE ", of at most 8 levels parted by /; + or # only as a whole level, # only as the last"
 

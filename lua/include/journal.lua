@@ -1,20 +1,21 @@
 -- Messages that leave a queue, in two steps: ended() collects them by event and App,
 -- write_journal() appends a line for each kind to the user's journal:
--- "<ms> <event> <app> <id>[:<ms>] <id>...": the time behind an id is when the message
--- was handed over; of an expired one when it expired, which may be long before it was found.
+-- "<ms> <event> <app> <id>[:<handed over, ms>][@<expired, ms>] <id>..."
 local JOURNAL_LINES, JOURNAL_PRUNE = 4096, 8
 local lines, line_order = {}, {}
 
-local function ended(event, record, at)
-	local app, expires = look(record)
+local function ended(event, record, handed)
+	local app, ends = look(record)
 	if not app then return end
 	local key, id = event .. ' ' .. app, sub(record, 1, 26)
 	if not lines[key] then
 		lines[key] = {}
 		line_order[#line_order + 1] = key
 	end
-	if event == 'expired' then at = string.format('%.0f', expires) end
-	lines[key][#lines[key] + 1] = at and id .. ':' .. at or id
+	if handed then id = id .. ':' .. handed end
+	-- It is noticed later than it happens.
+	if event == 'expired' then id = string.format('%s@%.0f', id, ends) end
+	lines[key][#lines[key] + 1] = id
 end
 
 -- now, keep: ms. What is older than `keep` goes.

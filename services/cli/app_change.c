@@ -50,6 +50,18 @@ static int change_names(struct change *c, const char *command)
 	return operator_command(&c->op, 3, argv, NULL, NULL);
 }
 
+/* Of an App that is gone: one that is later made with its name must not see them. */
+static int forget_receipts(struct change *c)
+{
+	char keys[3][KEY_MAX];
+	size_t len = strlen(c->name);
+	struct rds_arg del[] = {RDS_STR("DEL"), RDS_MEM(keys[0], key_awaited(keys[0], c->name, len)),
+				RDS_MEM(keys[1], key_receipts(keys[1], c->name, len))};
+	struct rds_arg rem[] = {RDS_STR("ZREM"), RDS_MEM(keys[2], key_awaiting(keys[2])), RDS_STR(c->name)};
+	int err = operator_command(&c->op, 3, del, NULL, NULL);
+	return err ? err : operator_command(&c->op, 3, rem, NULL, NULL);
+}
+
 static int say_unknown(const struct change *c)
 {
 	say("there is no App \"%s\"; restante app ls lists them", c->name);
@@ -116,6 +128,8 @@ int app_remove(const struct settings *s, const char *name)
 	if (!err)
 		err = run_change(&c, SCRIPT_APP_REMOVE);
 	if (!err || err == RS_ENOENT) /* of a create that did not get to its end, too */
+		gone = forget_receipts(&c);
+	if ((!err || err == RS_ENOENT) && !gone)
 		gone = change_names(&c, "SREM");
 	if (err == RS_ENOENT)
 		say_unknown(&c);

@@ -64,6 +64,7 @@ int bench_clients(struct bench *b);
 int bench_store(struct bench *b);
 int bench_push(struct bench *b);
 int bench_drain(struct bench *b);
+int bench_fan(struct bench *b);
 
 static inline int64_t bench_or(int64_t given, int64_t otherwise) { return given ? given : otherwise; }
 

@@ -79,6 +79,8 @@ struct row {
 	uint32_t from;
 	enum script_id script;
 	const char *field; /* of a reply that is text: what stands behind this is added */
+	const char *topic;
+	const struct ulid *id;
 	int64_t sum;       /* of replies that are numbers */
 };
 
@@ -229,6 +231,54 @@ int bench_redis_clean(struct bench_redis *r, uint32_t from, uint32_t to)
 {
 	struct row row = {.redis = r, .make = make_clean, .from = from};
 	return r->fd < 0 ? RS_EDOWN : run_row(&row, to - from);
+}
+
+static int make_subscribe(const struct row *row, uint64_t i, struct buf *out)
+{
+	char key[KEY_MAX], user[BENCH_USER_MAX];
+	struct rds_arg argv[] = {RDS_STR("SADD"), RDS_MEM(key, key_topic(key, row->topic, strlen(row->topic))),
+				 RDS_MEM(user, bench_user(row->redis->bench, (uint32_t)i, user))};
+	return bench_redis_command(out, 3, argv);
+}
+
+int bench_redis_subscribe(struct bench_redis *r, const char *topic, uint32_t count)
+{
+	struct row row = {.redis = r, .make = make_subscribe, .topic = topic};
+	return run_row(&row, count);
+}
+
+static int make_forget_topic(const struct row *row, uint64_t i, struct buf *out)
+{
+	char key[KEY_MAX];
+	struct rds_arg argv[] = {RDS_STR("UNLINK"), RDS_MEM(key, key_topic(key, row->topic, strlen(row->topic)))};
+	(void)i;
+	return bench_redis_command(out, 2, argv);
+}
+
+int bench_redis_forget_topic(struct bench_redis *r, const char *topic)
+{
+	struct row row = {.redis = r, .make = make_forget_topic, .topic = topic};
+	return run_row(&row, 1);
+}
+
+/* What remembers that user i was served; the first one takes the fan-out with it. */
+static int make_forget_fan(const struct row *row, uint64_t i, struct buf *out)
+{
+	char key[3][KEY_MAX], user[BENCH_USER_MAX], id[ULID_TEXT + 1];
+	const char *app = row->redis->bench->settings->app;
+	size_t user_len = bench_user(row->redis->bench, (uint32_t)i, user);
+	ulid_format(row->id, id);
+	struct rds_arg argv[] = {
+		RDS_STR("DEL"), RDS_MEM(key[0], key_once(key[0], user, user_len, app, strlen(app), id, ULID_TEXT)),
+		RDS_MEM(key[1], key_fan(key[1], row->id)), RDS_MEM(key[2], key_fan_body(key[2], row->id)),
+	};
+	return bench_redis_command(out, i == 0 ? 4 : 2, argv);
+}
+
+int bench_redis_forget_fan(struct bench_redis *r, const struct ulid *id, uint32_t count)
+{
+	struct row row = {.redis = r, .make = make_forget_fan, .id = id};
+	return run_row(&row, count);
 }
 
 static int make_exists(const struct row *row, uint64_t i, struct buf *out)

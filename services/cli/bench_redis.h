@@ -7,6 +7,7 @@
 #include "bench.h"
 #include "bench_pipe.h"
 
+#include "base/ulid.h"
 #include "rds/rds.h"
 
 #define BENCH_SESSION_MAX 64
@@ -38,6 +39,11 @@ RS_MUST_CHECK int bench_redis_make_sessions(struct bench_redis *r, uint32_t coun
 RS_MUST_CHECK int bench_redis_clean(struct bench_redis *r, uint32_t from, uint32_t to);
 /* How many of users 0..count-1 have a queue. */
 RS_MUST_CHECK int bench_redis_queues(struct bench_redis *r, uint32_t count, uint32_t *left);
+/* Users 0..count-1 subscribe to a topic, in the set that a fan-out reads. */
+RS_MUST_CHECK int bench_redis_subscribe(struct bench_redis *r, const char *topic, uint32_t count);
+/* That set goes, with what a message to it has left, for the users and by itself. */
+RS_MUST_CHECK int bench_redis_forget_topic(struct bench_redis *r, const char *topic);
+RS_MUST_CHECK int bench_redis_forget_fan(struct bench_redis *r, const struct ulid *id, uint32_t count);
 /* What Redis holds now, in bytes (used_memory of INFO). */
 RS_MUST_CHECK int bench_redis_memory(struct bench_redis *r, int64_t *bytes);
 

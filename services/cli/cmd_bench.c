@@ -21,11 +21,11 @@ static const struct option options[] = {
 	NUMBER("count", count, 1, 10000000, "N", "clients: how many (1000); store, push: messages a round (100000; 20000)"),
 	NUMBER("seconds", seconds, 1, 3600, "S", "clients: how long each measurement takes (10)"),
 	NUMBER("pace", pace, 1, 1000000, "N", "clients: heartbeats a second, evenly spaced (count / 30)"),
-	NUMBER("size", size, BENCH_BODY_MIN, RECORD_BODY_MAX, "BYTES", "store, push, drain: length of a body (200)"),
+	NUMBER("size", size, BENCH_BODY_MIN, RECORD_BODY_MAX, "BYTES", "store, push, drain, fan: length of a body (200)"),
 	NUMBER("depth", depth, 1, 100000, "N", "store, push: the most messages on the way (256)"),
 	NUMBER("connections", connections, 1, PIPES_MAX, "N", "store: straight to Redis, depth in all (8, as the DC has)"),
-	NUMBER("users", users, 1, 1000000, "N", "store: whom messages go to (10000); drain: how many log in (100)"),
-	NUMBER("clients", clients, 1, 100000, "N", "push: how many are online (50)"),
+	NUMBER("users", users, 1, 1000000, "N", "store: whom messages go to (10000); drain: how many log in (100); fan: subscribers (100000)"),
+	NUMBER("clients", clients, 1, 100000, "N", "push: how many are online (50); fan: of the subscribers (1000)"),
 	NUMBER("messages", messages, 1, 10000, "N", "drain: how many wait for each (100)"),
 	NUMBER("rounds", rounds, 1, BENCH_ROUNDS_MAX, "N", "how often; medians are told (3; clients 5)"),
 	{.name = "broker", .kind = OPTION_NAME, .offset = AT(broker), .value = "ID",
@@ -40,19 +40,19 @@ static const struct {
 	const char *name;
 	int (*run)(struct bench *b);
 } benches[] = {
-	{"clients", bench_clients}, {"store", bench_store}, {"push", bench_push}, {"drain", bench_drain},
+	{"clients", bench_clients}, {"store", bench_store}, {"push", bench_push}, {"drain", bench_drain}, {"fan", bench_fan},
 };
 
 static int run(const struct settings *s, int argc, char **argv)
 {
-	static const char *const words[] = {"clients", "store", "push", "drain", NULL};
+	static const char *const words[] = {"clients", "store", "push", "drain", "fan", NULL};
 	struct bench_options o = {.count = 0};
 	struct bench b = {.settings = s, .options = &o};
 	uint8_t random[3];
 	if (option_parse(&cmd_bench, &argc, argv, &o))
 		return EXIT_USAGE;
 	if (argc != 2)
-		return option_usage(&cmd_bench, "wants one of: clients, store, push, drain");
+		return option_usage(&cmd_bench, "wants one of: clients, store, push, drain, fan");
 	random_bytes(random, sizeof random);
 	snprintf(b.prefix, sizeof b.prefix, "bench-%02x%02x%02x-", random[0], random[1], random[2]);
 	for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
@@ -66,7 +66,8 @@ const struct command cmd_bench = {
 	.usage = "clients [--count N] [--seconds S] [--pace N]\n"
 		 "store [--count N] [--size BYTES] [--depth N] [--users N] [--connections N]\n"
 		 "push [--clients N] [--count N] [--size BYTES] [--depth N]\n"
-		 "drain [--users N] [--messages N] [--size BYTES]",
+		 "drain [--users N] [--messages N] [--size BYTES]\n"
+		 "fan [--users N] [--clients N] [--size BYTES]",
 	.summary = "measure a running installation",
 	.text = "clients logs N clients in at one broker from this one process: the broker's memory a\n"
 		"client, handshakes and logins a second, heartbeats at full speed in turns with a bare UDP\n"
@@ -75,7 +76,9 @@ const struct command cmd_bench = {
 		"store sends through a Data Center (dc, app, app_key_file) in turns with the same script\n"
 		"called straight in Redis, as deep, to as many users.\n"
 		"push sends to clients that are online, and counts what was shown, acknowledged and\n"
-		"deleted. drain stores for users who are away, and lets all of them log in.\n\n"
+		"deleted. drain stores for users who are away, and lets all of them log in.\n"
+		"fan sends to a topic with N subscribers (users), of whom some are online (clients), and\n"
+		"tells when the last of these has it, and how long single messages take beside it.\n\n"
 		"All that is made is named bench-<random>-<number> and taken out at the end; sessions\n"
 		"expire in 15 minutes. It loads the installation as far as it goes: not for one in use.\n"
 		"What it means is told in docs/benchmarks.md.\n\n"

@@ -30,6 +30,7 @@ struct view {
 	const struct ulid *wanted; /* peek: this one; NULL: the oldest */
 	bool is_list;
 	bool found;
+	struct ulid elsewhere;     /* the body that was wanted lies with its fan-out; zero: it was printed */
 	int err;                   /* of the printing */
 	size_t on_page, unreadable;
 };
@@ -43,6 +44,8 @@ static void see(struct view *v, const struct record *r)
 	if (v->found || (v->wanted && !ulid_equal(v->wanted, &r->id)))
 		return;
 	v->found = true;
+	if (r->body_elsewhere)
+		v->elsewhere = r->id;
 	if (r->body_len && fwrite(r->body, 1, r->body_len, stdout) != r->body_len)
 		v->err = RS_ESYS;
 }
@@ -114,6 +117,24 @@ static int read_queues(struct view *v)
 	return err;
 }
 
+static void on_body(void *ctx, const struct redisReply *reply)
+{
+	struct view *v = ctx;
+	size_t len = 0;
+	const char *body = reply_str(reply, &len);
+	if (!body)
+		say("the message was withdrawn");
+	if (!body || fwrite(body, 1, len, stdout) != len)
+		v->err = RS_ESYS;
+}
+
+static int print_elsewhere(struct view *v)
+{
+	char key[KEY_MAX];
+	struct rds_arg argv[] = {RDS_STR("GET"), RDS_MEM(key, key_fan_body(key, &v->elsewhere))};
+	return ulid_is_zero(&v->elsewhere) ? RS_OK : operator_command(&v->op, 2, argv, on_body, v);
+}
+
 static int look(const struct settings *s, struct view *v)
 {
 	int err = operator_open(&v->op, s, false);
@@ -121,6 +142,8 @@ static int look(const struct settings *s, struct view *v)
 		err = expire(v);
 	if (!err)
 		err = read_queues(v);
+	if (!err)
+		err = print_elsewhere(v);
 	operator_close(&v->op);
 	if (err || v->err)
 		return EXIT_FAILED;
@@ -134,15 +157,15 @@ static int look(const struct settings *s, struct view *v)
 
 static void on_purged(void *ctx, const struct redisReply *reply)
 {
-	uint64_t *count = ctx;
-	if (!reply_uint(reply_at(reply, 0), UINT64_MAX, count))
+	int64_t *count = ctx;
+	if (!reply_int(reply_at(reply, 0), count))
 		*count = 0;
 }
 
 static int purge(const struct settings *s, struct view *v, const char *app)
 {
 	char keys[5][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
-	uint64_t count = 0;
+	int64_t count = 0;
 	struct rds_arg argv[9];
 	add_queues(argv, keys, v->user);
 	argv[4] = RDS_MEM(keys[4], key_presence(keys[4], v->user, strlen(v->user)));
@@ -155,7 +178,7 @@ static int purge(const struct settings *s, struct view *v, const char *app)
 		err = operator_script(&v->op, SCRIPT_MESSAGE_WITHDRAW, 5, 9, argv, on_purged, &count);
 	operator_close(&v->op);
 	if (!err)
-		printf("%" PRIu64 "\n", count);
+		printf("%" PRId64 "\n", count);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -16,7 +16,9 @@
 	X(status) \
 	X(withdraw) \
 	X(storage) \
+	X(topics) \
 	X(presence) \
+	X(receipts) \
 	X(queue) \
 	X(brokers) \
 	X(doctor) \

@@ -19,13 +19,15 @@ static bool is_time(const char *const *times, const char *name, size_t len)
 	return false;
 }
 
-/* "name value", a line that ends in NUL; the first one is "OK 200". */
+/* "name value"; the first line is "OK 200". */
 static void print(const struct text_answer *a, const char *const *times)
 {
 	const char *end = a->text + a->len;
-	for (const char *line = a->text + strlen(a->text) + 1; line < end && *line; line += strlen(line) + 1) {
+	for (const char *line = a->text + strlen(a->text) + 1; line < end; line += strlen(line) + 1) {
 		size_t name_len = strcspn(line, " ");
 		char time[OUTPUT_TIME_MAX];
+		if (!*line)
+			continue; /* each line ends in two NULs */
 		if (is_time(times, line, name_len) && line[name_len])
 			printf("%.*s %s\n", (int)name_len, line,
 			       output_time(strtoull(line + name_len + 1, NULL, 10), time));

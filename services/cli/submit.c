@@ -62,6 +62,16 @@ static void say_refused(const struct text_answer *a, bool has_id)
 		say("the message was not taken: %u %s", a->code, reason ? reason : "");
 }
 
+static int print_many(struct textclient *t, const struct text_answer *a, const char *id)
+{
+	struct buf body = {0};
+	int code = EXIT_FAILED;
+	if (textclient_body(t, a, &body) == RS_OK && printf("%s\n%s", id, (const char *)buf_head(&body)) > 0)
+		code = EXIT_DONE;
+	buf_deinit(&body);
+	return code;
+}
+
 int submit_request(const struct settings *s, const struct buf *request, bool has_id)
 {
 	struct textclient t;
@@ -72,12 +82,15 @@ int submit_request(const struct settings *s, const struct buf *request, bool has
 		goto done;
 	int err = textclient_ask(&t, request, &answer);
 	const char *id = text_answer_value(&answer, "message"), *state = text_answer_value(&answer, "state");
+	bool many = text_answer_value(&answer, "count") && text_answer_value(&answer, "length");
 	if (err == RS_EREMOTE)
 		say_refused(&answer, has_id);
 	else if (err)
 		say_unknown(has_id);
-	else if (!id || !state)
+	else if (!id || (!state && !many))
 		say("the DC's answer lacks the message id");
+	else if (many)
+		code = print_many(&t, &answer, id);
 	else if (printf("%s %s\n", id, state) > 0)
 		code = EXIT_DONE;
 done:

@@ -15,7 +15,8 @@
 int submit_check_body(const struct command *c, const char *arg);
 /* arg NULL or "-": from standard input. What is wrong is said. */
 RS_MUST_CHECK int submit_read_body(const char *arg, struct buf *body);
-/* Sends and prints the id and the state; has_id: the request has an id of the App's,
+/* Sends and prints the id and the state, of a message to many the id and then each of them
+ * with its state; has_id: the request has an id of the App's,
  * and may be repeated. The exit code. */
 int submit_request(const struct settings *s, const struct buf *request, bool has_id);
 

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 3000, ANSWER_MS = 15000, READ_MAX = 4096 };
+enum { CONNECT_MS = 3000, ANSWER_MS = 15000, READ_MAX = 4096, BODY_MAX = 1024 * 1024 };
 
 static int fail(struct textclient *t, int err, const char *fmt, ...) RS_PRINTF(3, 4);
 static int fail(struct textclient *t, int err, const char *fmt, ...)
@@ -101,23 +101,32 @@ static void make_harmless(char *text, size_t len)
 	}
 }
 
-/* "OK 200" or "ERR 401", and the lines up to the empty one. */
+/* "PRESENCE 1", as a block of a stream begins. */
+static bool is_block(const char *text)
+{
+	size_t word = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	return word > 0 && strncmp(text + word, " 1\r\n", 4) == 0;
+}
+
+/* "OK 200", "ERR 401" or the first line of a block, and the lines up to the empty one. */
 static int take_apart(struct text_answer *a, const uint8_t *data, size_t len)
 {
+	*a = (struct text_answer){.code = 0};
 	if (len >= sizeof a->text)
 		return RS_EINVAL;
 	memcpy(a->text, data, len);
 	a->len = len;
 	make_harmless(a->text, len);
 	a->text[len] = '\0';
-	bool ok = strncmp(a->text, "OK ", 3) == 0;
-	if (!ok && strncmp(a->text, "ERR ", 4) != 0)
+	bool ok = strncmp(a->text, "OK ", 3) == 0, block = is_block(a->text);
+	if (!ok && !block && strncmp(a->text, "ERR ", 4) != 0)
 		return RS_EINVAL;
-	a->code = (unsigned)strtoul(a->text + (ok ? 3 : 4), NULL, 10);
+	if (!block)
+		a->code = (unsigned)strtoul(a->text + (ok ? 3 : 4), NULL, 10);
 	for (size_t i = 0; i < len; i++)
 		if (a->text[i] == '\r' || a->text[i] == '\n')
 			a->text[i] = '\0';
-	return ok ? RS_OK : RS_EREMOTE;
+	return ok || block ? RS_OK : RS_EREMOTE;
 }
 
 static int receive_answer(struct textclient *t, struct text_answer *out, uint64_t deadline_ms)
@@ -150,12 +159,39 @@ int textclient_ask(struct textclient *t, const struct buf *request, struct text_
 	/* A DC that closes has often said why before. */
 	if (!err || err == RS_ELOST)
 		err = receive_answer(t, out, deadline_ms);
-	if (err == RS_EINVAL)
+	if (err == RS_EINVAL || (!err && out->code == 0))
 		return fail(t, RS_ELOST, "DC at %s gave an answer that makes no sense; is the address right?",
 			    addr_format(&t->dc, at));
 	if (err && err != RS_EREMOTE)
 		return fail(t, err, "DC at %s did not answer: %s", addr_format(&t->dc, at), err_str(err));
 	return err;
+}
+
+int textclient_next(struct textclient *t, struct text_answer *out, uint64_t deadline_ms)
+{
+	int err = receive_answer(t, out, deadline_ms);
+	return !err && out->code ? RS_EINVAL : err;
+}
+
+int textclient_body(struct textclient *t, const struct text_answer *a, struct buf *out)
+{
+	char at[ADDR_TEXT_MAX];
+	uint64_t deadline_ms = clock_mono_ms() + ANSWER_MS, len = 0;
+	const char *text = text_answer_value(a, "length");
+	int err = text ? text_number((struct text_span){text, strlen(text)}, 0, BODY_MAX, &len) : RS_EINVAL;
+	while (!err && buf_len(&t->in) < len)
+		err = receive_some(t, deadline_ms);
+	if (!err)
+		err = buf_reserve(out, (size_t)len + 1);
+	if (err)
+		return fail(t, err, "DC at %s did not answer as it should: %s", addr_format(&t->dc, at), err_str(err));
+	if (len)
+		memcpy(buf_tail(out), buf_head(&t->in), (size_t)len);
+	make_harmless((char *)buf_tail(out), (size_t)len);
+	buf_tail(out)[len] = '\0';
+	buf_commit(out, (size_t)len);
+	buf_consume(&t->in, (size_t)len);
+	return RS_OK;
 }
 
 const char *text_answer_value(const struct text_answer *a, const char *name)

@@ -23,7 +23,7 @@ struct textclient {
 
 /* An answer, taken apart. */
 struct text_answer {
-	unsigned code;             /* 200, or that of an error */
+	unsigned code;             /* 200, or that of an error; 0: a block of a stream */
 	char text[TEXT_ANSWER_MAX]; /* lines end in NUL */
 	size_t len;
 };
@@ -38,6 +38,12 @@ RS_MUST_CHECK int textclient_open(struct textclient *t);
 /* RS_EREMOTE: answered with an error, which is in `out` and was not said;
  * RS_ELOST, RS_ETIMEOUT: sent, but the outcome is unknown; RS_EDOWN: not sent. */
 RS_MUST_CHECK int textclient_ask(struct textclient *t, const struct buf *request, struct text_answer *out);
+/* What comes after the OK to a request whose answers do not end: the next block, until
+ * clock_mono_ms() is deadline_ms. RS_ETIMEOUT; RS_EREMOTE: an error, in `out`; RS_ELOST,
+ * RS_EINVAL: the stream has ended. None of these is said. */
+RS_MUST_CHECK int textclient_next(struct textclient *t, struct text_answer *out, uint64_t deadline_ms);
+/* The body of an answer, harmless for a terminal, and a NUL. */
+RS_MUST_CHECK int textclient_body(struct textclient *t, const struct text_answer *a, struct buf *out);
 void textclient_close(struct textclient *t);
 
 /* The value of a field, NULL if there is none. */

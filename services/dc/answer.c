@@ -83,6 +83,7 @@ struct answer *answer_new(struct dc *dc, struct conn *conn)
 	a->body_len = a->handed = 0;
 	a->id_len = a->text_len = a->name_len = a->record_len = 0;
 	a->record = NULL;
+	a->many = false;
 	return a;
 }
 
@@ -100,6 +101,21 @@ void answer_free(struct answer *a)
 	/* To the front: the memory that was touched last is used next. */
 	list_append(p->spare.next, &a->in_conn);
 	p->spare_count++;
+}
+
+bool many_take(struct dc *dc)
+{
+	if (dc->many == MANY_MAX)
+		return false;
+	dc->many++;
+	return true;
+}
+
+void many_release(struct dc *dc)
+{
+	dc->many--;
+	if (dc->apps)
+		apps_wake(dc->apps);
 }
 
 void answer_will_be_long(struct answer *a)
@@ -143,6 +159,9 @@ static void become_ready(struct answer *a, struct writer *w)
 	write_bytes(w, "\r\n", 2);
 	a->text_len = writer_len(w);
 	a->ready = true;
+	if (a->many) /* what it needs from here on counts with the connection's answers */
+		many_release(a->dc);
+	a->many = false;
 	if (a->conn)
 		conn_flush(a->conn);
 	else

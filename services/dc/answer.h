@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #define ANSWER_TEXT_MAX 512
+#define MANY_MAX 16 /* requests of many recipients, from their first byte until the answer is ready */
 #define ANSWER_RECORD_SMALL 640 /* a longer record gets memory of its own */
 
 struct dc;
@@ -41,6 +42,7 @@ struct answer {
 	uint8_t *body;             /* after the text; NULL: none */
 	size_t body_len;
 	size_t handed;             /* bytes of text and body that the stream has */
+	bool many;                 /* holds one of the DC's MANY_MAX places */
 
 	/* What the request asked for. */
 	char name[NAME_MAX_BYTES]; /* the user; of AUTH the App */
@@ -67,6 +69,10 @@ void answers_metrics(const struct answers *p, struct metrics *m);
 /* NULL: out of memory. The caller puts it into the connection's list. */
 struct answer *answer_new(struct dc *dc, struct conn *conn);
 void answer_free(struct answer *a);
+/* Takes one of the places for requests of many recipients, for a request that begins;
+ * false: all are taken. Given back when the answer is ready, or by many_release(). */
+bool many_take(struct dc *dc);
+void many_release(struct dc *dc);
 void answer_set_name(struct answer *a, struct text_span name);
 /* Memory for a record of up to len bytes in a->record. */
 RS_MUST_CHECK int answer_reserve_record(struct answer *a, size_t len);

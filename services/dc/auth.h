@@ -4,7 +4,7 @@
 #define DC_AUTH_H
 
 #include "answer.h"
-#include "apps.h"
+#include "conn.h"
 
 /* a->name is the App, which may have two keys for a while (`restante app rotate`). Until the answer is known the connection reads nothing;
  * if the key is right, the connection speaks for that App from then on. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broadcast.h"
 
-#include "apps.h"
+#include "conn.h"
 #include "brokers.h"
 #include "dc.h"
 #include "rds/keys.h"

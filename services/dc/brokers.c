@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "dc.h"
 #include "delivery.h"
+#include "watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,7 @@ static int on_known(void *ctx, struct hub_link *l)
 	*b = (struct broker){.link = l, .dc = p->dc};
 	list_init(&b->errands);
 	l->user = b;
+	watch_linked(p->dc->watchers, l->id, l->boot);
 	return RS_OK;
 }
 
@@ -72,16 +74,17 @@ static int on_message(void *ctx, struct hub_link *l, const struct link_message *
 	case LINK_FETCH: delivery_fetch(b, &m->fetch); return RS_OK;
 	case LINK_ACK: delivery_ack(b, &m->ack); return RS_OK;
 	case LINK_KICK: take_kick(ctx, &m->kick, data, len); return RS_OK;
-	case LINK_PRESENCE: b->dc->counts.presences++; return RS_OK;
+	case LINK_PRESENCE: watch_presence(b->dc->watchers, l->id, &m->presence); return RS_OK;
 	default: return RS_EINVAL; /* a DC is never sent the others */
 	}
 }
 
 static void on_gone(void *ctx, struct hub_link *l)
 {
-	(void)ctx;
+	struct brokers *p = ctx;
 	if (!l->user)
 		return;
+	watch_unlinked(p->dc->watchers, l->id, l->boot);
 	delivery_orphan(l->user);
 	free(l->user);
 }
@@ -99,6 +102,7 @@ static void on_members(void *ctx, const struct member *members, size_t count, ui
 		l->boot = members[i].boot;
 		p->living_count++;
 	}
+	watch_look(p->dc->watchers);
 }
 
 int brokers_new(struct brokers **out, struct dc *dc)

@@ -47,11 +47,6 @@ static void ended_metrics(const struct dc_counts *c, struct metrics *m)
 	metrics_counter(m, "dc_recalls_total", "Brokers told not to show a message any more.", c->recalls);
 }
 
-static void presence_metrics(const struct dc_counts *c, struct metrics *m)
-{
-	metrics_counter(m, "dc_presences_total", "Users that came or went, as brokers said.", c->presences);
-}
-
 void counts_metrics(const struct dc *dc, struct metrics *m)
 {
 	sends_metrics(&dc->counts, m);
@@ -66,5 +61,4 @@ void counts_metrics(const struct dc *dc, struct metrics *m)
 			 (double)dc->counts.limited_size);
 	delivery_metrics(&dc->counts, m);
 	ended_metrics(&dc->counts, m);
-	presence_metrics(&dc->counts, m);
 }

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dc.h"
+#include "page.h"
+#include "receipt.h"
 #include "rds/keys.h"
 
 #include <stdio.h>
@@ -17,6 +19,7 @@ struct errand {
 	struct broker *broker; /* NULL: its link is gone */
 	struct link_owner owner;
 	enum priority lane;
+	uint32_t max_bytes; /* of a FETCH */
 	char user[NAME_MAX_BYTES];
 	size_t user_len;
 };
@@ -71,32 +74,37 @@ static void send_batch(struct broker *b, struct link_owner to, enum priority lan
 	send_to(b, &m);
 }
 
-/* {'ok', left, expired, record...} */
-static void send_records(struct errand *e, const struct redisReply *reply)
+static void send_records(struct errand *e, struct reader records, uint16_t count, uint64_t left)
 {
-	static uint8_t blobs[LINK_BATCH_BYTES + 2 * RECORD_MAX + 4 * LINK_BATCH_MAX];
-	struct writer w = writer_over(blobs, sizeof blobs);
 	struct link_message m = {.type = LINK_BATCH};
-	int64_t left = 0, expired = 0;
 	m.batch.to = e->owner;
 	m.batch.lane = e->lane;
-	if (reply_int(reply_at(reply, 1), &left) && left > 0)
-		m.batch.left = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	m.batch.left = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	m.batch.count = count;
+	m.batch.records = records;
+	e->dc->counts.fetched += count;
+	send_to(e->broker, &m);
+}
+
+static void on_page(void *ctx, const struct page_result *r)
+{
+	struct errand *e = ctx;
+	if (r->failed) {
+		e->dc->counts.unavailable++;
+		send_batch(e->broker, e->owner, e->lane, LINK_UNAVAILABLE);
+	} else {
+		send_records(e, r->records, r->count, r->left);
+	}
+	errand_free(e);
+}
+
+/* {'ok', left, expired, record...} */
+static void take_records(struct errand *e, const struct redisReply *reply)
+{
+	int64_t expired = 0;
 	if (reply_int(reply_at(reply, 2), &expired) && expired > 0)
 		e->dc->counts.expired += (uint64_t)expired;
-	for (size_t i = 3; i < reply_count(reply) && m.batch.count < LINK_BATCH_MAX; i++) {
-		size_t len = 0;
-		const char *record = reply_str(reply_at(reply, i), &len);
-		if (!record || len > RECORD_MAX || len + 4 > writer_left(&w)) {
-			log_warn("not a record in a queue", LOG_INT("bytes", len));
-			continue;
-		}
-		link_add_record(&w, record, len);
-		m.batch.count++;
-	}
-	m.batch.records = reader_over(blobs, writer_len(&w));
-	e->dc->counts.fetched += m.batch.count;
-	send_to(e->broker, &m);
+	page_fill(e->dc, (struct text_span){e->user, e->user_len}, reply, e->max_bytes, on_page, e);
 }
 
 static bool is_word(const struct redisReply *reply, const char *word)
@@ -110,8 +118,10 @@ static void on_fetched(void *ctx, int err, const struct redisReply *reply)
 {
 	struct errand *e = ctx;
 	if (!err && is_word(reply, "ok")) {
-		send_records(e, reply);
-	} else if (!err && is_word(reply, "fenced")) {
+		take_records(e, reply);
+		return;
+	}
+	if (!err && is_word(reply, "fenced")) {
 		e->dc->counts.fenced++;
 		send_batch(e->broker, e->owner, e->lane, LINK_FENCED);
 	} else {
@@ -147,6 +157,8 @@ void delivery_fetch(struct broker *b, const struct link_fetch *f)
 		RDS_STR(lane[f->lane]),
 	};
 	struct errand *e = errand_new(b, f->to, f->lane, f->user);
+	if (e)
+		e->max_bytes = max_bytes;
 	b->dc->counts.fetches++;
 	if (e && pool_script(b->dc->redis, f->user.text, f->user.len, SCRIPT_MESSAGE_FETCH, 3, 11, argv,
 			     on_fetched, e) == RS_OK)
@@ -170,7 +182,20 @@ static void send_acked(struct broker *b, struct link_owner to, enum priority lan
 	send_to(b, &m);
 }
 
-/* {'ok', removed, left} */
+/* "acknowledged <app> <id>" of each message whose App wants to know. */
+static void give_receipts(const struct errand *e, const struct redisReply *reply, size_t at)
+{
+	for (; at < reply_count(reply); at++) {
+		size_t len = 0;
+		const char *text = reply_str(reply_at(reply, at), &len);
+		struct ended end;
+		if (text && ended_parse(text, len, &end) == RS_OK)
+			receipt_give(e->dc, end.app, (struct text_span){e->user, e->user_len}, &end.id, end.how,
+				     clock_wall_ms());
+	}
+}
+
+/* {'ok', removed, left, receipt...} */
 static void on_acked(void *ctx, int err, const struct redisReply *reply)
 {
 	struct errand *e = ctx;
@@ -178,6 +203,7 @@ static void on_acked(void *ctx, int err, const struct redisReply *reply)
 	if (!err && is_word(reply, "ok") && reply_int(reply_at(reply, 1), &removed) &&
 	    reply_int(reply_at(reply, 2), &left) && removed >= 0 && removed <= LINK_ACK_MAX && left >= 0) {
 		e->dc->counts.acked += (uint64_t)removed;
+		give_receipts(e, reply, 3);
 		send_acked(e->broker, e->owner, e->lane, LINK_DONE, (uint16_t)removed,
 			   left < UINT32_MAX ? (uint32_t)left : UINT32_MAX);
 	} else if (!err && is_word(reply, "fenced")) {
@@ -208,7 +234,9 @@ static int ask_ack(struct errand *e, const struct link_ack *a)
 		struct ulid id;
 		read_copy(&r, id.b, ULID_BYTES);
 		argv[n++] = RDS_MEM(ulid_format(&id, ids[i]), ULID_TEXT);
-		argv[n++] = rds_num((int64_t)(read_uint(&r, 8) & INT64_MAX), times[i]);
+		uint64_t handed = read_uint(&r, 8);
+		int64_t ms = (int64_t)(handed & ~LINK_ACK_VOID);
+		argv[n++] = rds_num(handed & LINK_ACK_VOID ? -ms : ms, times[i]);
 	}
 	return pool_script(e->dc->redis, a->user.text, a->user.len, SCRIPT_MESSAGE_ACK, 3, n, argv, on_acked, e);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ended.h"
 
+#include "base/clock.h"
 #include "brokers.h"
 #include "dc.h"
 #include "presence.h"
+#include "receipt.h"
 
 #include <string.h>
 
@@ -18,15 +20,20 @@ static struct text_span take_word(const char **at, const char *end)
 	return word;
 }
 
+enum ended_how ended_how_of(struct text_span word)
+{
+	for (int i = 0; i < ENDED_HOWS; i++)
+		if (text_is(word, ended_words[i]))
+			return (enum ended_how)i;
+	return ENDED_HOWS;
+}
+
 int ended_parse(const char *text, size_t len, struct ended *out)
 {
 	const char *at = text, *end = text + len;
 	struct text_span event = take_word(&at, end);
-	struct ended e = {.how = ENDED_HOWS, .app = take_word(&at, end)};
+	struct ended e = {.how = ended_how_of(event), .app = take_word(&at, end)};
 	struct text_span id = take_word(&at, end), mark = take_word(&at, end);
-	for (int i = 0; i < ENDED_HOWS; i++)
-		if (text_is(event, ended_words[i]))
-			e.how = (enum ended_how)i;
 	if (e.how == ENDED_HOWS || name_fault(e.app.at, e.app.len) || id.len != ULID_TEXT ||
 	    ulid_parse(id.at, &e.id))
 		return RS_EINVAL;
@@ -36,11 +43,12 @@ int ended_parse(const char *text, size_t len, struct ended *out)
 }
 
 static void ended_take(struct dc *dc, const struct ended *e, const char *user, size_t user_len,
-		const struct holder *h)
+		       const struct holder *h)
 {
 	struct link_message m = {.type = LINK_WITHDRAW};
-	(void)user, (void)user_len;
 	dc->counts.ended[e->how]++;
+	if (e->receipt)
+		receipt_give(dc, e->app, (struct text_span){user, user_len}, &e->id, e->how, clock_wall_ms());
 	if (h->broker.len == 0)
 		return;
 	m.withdraw = (struct link_withdraw){h->owner, e->id};

@@ -23,6 +23,8 @@ struct ended {
 
 /* "<event> <app> <id>[ r| -]". RS_EINVAL. */
 RS_MUST_CHECK int ended_parse(const char *text, size_t len, struct ended *out);
+/* ENDED_HOWS: it is none of them. */
+enum ended_how ended_how_of(struct text_span word);
 /* Takes the events of a reply, from place `first` + 4 on; the holder stands in the four
  * elements before, or nothing. Each is counted, the broker that holds the user is told
  * not to show it any more, and its App gets a receipt. */

@@ -6,15 +6,26 @@
 
 #include <inttypes.h>
 
-void limit_refuse_body(struct answer *a, struct app *app)
+/* what: is over the limit. */
+static void refuse(struct answer *a, struct app *app, const char *what)
 {
 	if (!app || app->limits.body_max == TEXT_BODY_MAX) {
-		answer_error(a, 413, "length is over %d bytes", TEXT_BODY_MAX);
+		answer_error(a, 413, "%s is over %d bytes", what, TEXT_BODY_MAX);
 		return;
 	}
 	app->refused_size++;
 	a->dc->counts.limited_size++;
-	answer_error(a, 413, "length is over %" PRIu32 " bytes, the limit of this App", app->limits.body_max);
+	answer_error(a, 413, "%s is over %" PRIu32 " bytes, the limit of this App", what, app->limits.body_max);
+}
+
+void limit_refuse_body(struct answer *a, struct app *app) { refuse(a, app, "length"); }
+
+bool limit_allows_message(struct answer *a, struct app *app, size_t len)
+{
+	if (len <= app->limits.body_max)
+		return true;
+	refuse(a, app, "the message behind the names");
+	return false;
 }
 
 bool limit_allows_body(struct answer *a, struct app *app, size_t len)

@@ -2,17 +2,22 @@
 /* restante-dc: takes messages from Apps, stores them, pushes them to the broker
  * that holds the user. Made and taken apart here, in this order and back:
  *
- *   answers, Apps known, durability, Redis   TLS   apps, brokers   registry
+ *   answers, Apps known, receipts, watchers, durability, Redis   TLS   apps, brokers   registry
  *
  * The stop: no new connections or links, nothing more is read; the answers that
  * are due go out; the DC leaves the registry; after STOP_MS it ends anyway. */
 #include "answer.h"
 #include "app.h"
 #include "apps.h"
+#include "bodies.h"
 #include "brokers.h"
 #include "counts.h"
 #include "dc.h"
 #include "durability.h"
+#include "fan_board.h"
+#include "owed.h"
+#include "receipts.h"
+#include "watch.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,6 +51,7 @@ static const struct setting settings[] = {
 	RANGE(queue_max_messages, "10000", 1, 1000000, "messages a user's queues may hold"),
 	RANGE(queue_max_bytes, "16777216", 65536, 1099511627776, "bytes of messages a user's queues may hold"),
 	RANGE(status_s, "86400", 1, 2592000, "seconds for which it is remembered what became of a message"),
+	RANGE(receipt_look_s, "30", 1, 3600, "seconds until it is looked up why a receipt has not come"),
 	RANGE(broadcasts_max, "256", 1, 1000, "broadcasts kept at a time, of all Apps together"),
 	RANGE(ttl_default_s, "604800", 1, 2592000, "seconds a message is kept if the App does not say"),
 	RANGE(max_connections, "1024", 1, 100000, "connections of Apps"),
@@ -54,6 +60,7 @@ static const struct setting settings[] = {
 	RANGE(redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 	RANGE(redis_max_in_flight, "4096", 1, 1000000, "requests to Redis without an answer; more are refused"),
 	RANGE(redis_connections, "8", 1, POOL_MAX, "connections to Redis; users are spread over them"),
+	RANGE(fan_in_flight, "128", 1, 4096, "of these, requests for messages to many users or a topic"),
 	SETTING_OF(struct dc_config, durability, "fsync", "fsync|memory",
 		   "what OK means: on disk (Redis must run so), or in Redis's memory"),
 };
@@ -70,8 +77,11 @@ static int check(const void *config, char *fault, size_t fault_cap)
 static void on_redis_state(void *ctx, bool up)
 {
 	struct dc *dc = ctx;
-	if (up)
-		durability_check(dc->durability);
+	dc->redis_up_ms = up ? clock_wall_ms() : 0;
+	if (!up)
+		return;
+	durability_check(dc->durability);
+	fan_board_redis_is_back(dc->fans);
 }
 
 static int start_redis(struct dc *dc, char *fault, size_t fault_cap)
@@ -87,10 +97,20 @@ static int start_redis(struct dc *dc, char *fault, size_t fault_cap)
 	if (!err)
 		err = app_table_new(&dc->known, dc);
 	if (!err)
+		err = receipts_new(&dc->receipts, dc);
+	if (!err)
+		err = owed_new(&dc->owed, dc);
+	if (!err)
+		err = watchers_new(&dc->watchers, dc);
+	if (!err)
 		err = durability_new(&dc->durability, dc);
 	if (!err)
 		err = pool_new(&dc->redis, dc->loop, &config, (size_t)c->redis_connections,
 			       on_redis_state, dc);
+	if (!err)
+		err = bodies_new(&dc->bodies, dc);
+	if (!err)
+		err = fan_board_new(&dc->fans, dc);
 	return err;
 }
 
@@ -136,6 +156,11 @@ static void free_service(void *app)
 	apps_free(dc->apps);
 	brokers_free(dc->brokers);
 	pool_free(dc->redis); /* answers what is under way: to nobody by now */
+	fan_board_free(dc->fans);
+	bodies_free(dc->bodies);
+	watchers_free(dc->watchers);
+	owed_free(dc->owed);
+	receipts_free(dc->receipts);
 	app_table_free(dc->known);
 	durability_free(dc->durability);
 	tls_context_free(dc->tls);
@@ -201,6 +226,7 @@ static void stop(void *app)
 	s->stop_by_ms = clock_mono_ms() + STOP_MS;
 	brokers_stop(s->dc.brokers);
 	apps_stop(s->dc.apps);
+	fan_board_stop(s->dc.fans);
 	registry_leave(s->dc.registry, on_left, s);
 	ev_timer_start(s->dc.loop, &s->stop);
 }
@@ -221,6 +247,10 @@ static void write_metrics(void *app, struct metrics *m)
 	answers_metrics(s->dc.answers, m);
 	app_table_metrics(s->dc.known, m);
 	apps_metrics(s->dc.apps, m);
+	fan_board_metrics(s->dc.fans, m);
+	bodies_metrics(s->dc.bodies, m);
+	receipts_metrics(s->dc.receipts, m);
+	watchers_metrics(s->dc.watchers, m);
 	brokers_metrics(s->dc.brokers, m);
 	durability_metrics(s->dc.durability, m);
 }

@@ -70,8 +70,9 @@ bool message_take(struct conn *c, struct answer *a, const struct text_request *r
 	    !take_flag(a, r, "receipt", &out->receipt) || !take_priority(a, r, &out->priority) ||
 	    !take_collapse(a, r, &out->collapse))
 		return false;
-	if (!out->store && out->collapse.len) {
-		answer_error(a, 400, "collapse is for messages that are stored, and store is no");
+	if (!out->store && (out->collapse.len || out->receipt)) {
+		answer_error(a, 400, "%s is for messages that are stored, and store is no",
+			     out->collapse.len ? "collapse" : "receipt");
 		return false;
 	}
 	return true;

@@ -5,7 +5,7 @@
 #define DC_MESSAGE_H
 
 #include "answer.h"
-#include "apps.h"
+#include "conn.h"
 #include "rds/app_limits.h"
 #include "wire/record.h"
 

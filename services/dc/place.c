@@ -5,14 +5,26 @@
 #include "brokers.h"
 #include "dc.h"
 #include "presence.h"
+#include "receipt.h"
 #include "rds/keys.h"
 
 #include <string.h>
 
 const char *const send_state_words[SEND_STATES] = {"stored", "pushed", "dropped", "duplicate"};
 
+/* Nothing will ever end that could give a receipt. If it is not known, owed.c finds out. */
+static void forget_receipt(struct place *p, const struct placed *result)
+{
+	struct record r;
+	bool unknown = result->err == RS_ETIMEOUT || result->err == RS_ELOST || result->err == RS_EREMOTE;
+	if (!p->awaits_anew || result->kept || unknown || record_parse(p->record, p->record_len, &r))
+		return;
+	receipt_forget(p->dc, (struct text_span){r.app, r.app_len}, (struct text_span){p->user, p->user_len}, &r.id);
+}
+
 static void finish(struct place *p, struct placed result)
 {
+	forget_receipt(p, &result);
 	if (!result.err && !result.full)
 		p->dc->counts.sends[result.state]++;
 	p->done(p, &result);
@@ -41,7 +53,7 @@ static void take_stored(struct place *p, const struct redisReply *reply)
 	const char *text = reply_str(reply_at(reply, 2), &len);
 	if (text && len == ULID_TEXT && ulid_parse(text, &prev))
 		prev = (struct ulid){{0}};
-	finish(p, (struct placed){.state = push(p, &h, true, prev) ? SEND_PUSHED : SEND_STORED});
+	finish(p, (struct placed){.state = push(p, &h, true, prev) ? SEND_PUSHED : SEND_STORED, .kept = true});
 }
 
 /* {'duplicate', id, state[, broker, boot, conn, owner]}: the push of the first time
@@ -76,6 +88,18 @@ static void push_unstored(struct place *p, const struct holder *h)
 
 static int send_place(struct place *p);
 
+/* The script's word for what is full, as one of ours: it goes into an answer. */
+static const char *full_of(const struct redisReply *reply)
+{
+	static const char *const words[] = {"messages", "bytes", "messages of the App", "bytes of the App"};
+	size_t len = 0;
+	const char *word = reply_str(reply, &len);
+	for (size_t i = 0; word && i < sizeof words / sizeof *words; i++)
+		if (strcmp(word, words[i]) == 0)
+			return words[i];
+	return "messages";
+}
+
 static void on_stored(void *ctx, int err, const struct redisReply *reply)
 {
 	struct place *p = ctx;
@@ -97,8 +121,7 @@ static void on_stored(void *ctx, int err, const struct redisReply *reply)
 		if (err)
 			finish(p, (struct placed){.err = err});
 	} else if (strcmp(state, "full") == 0) {
-		const char *what = reply_str(reply_at(reply, 1), &len);
-		finish(p, (struct placed){.full = what ? what : "queue"});
+		finish(p, (struct placed){.full = full_of(reply_at(reply, 1))});
 	} else {
 		pool_warn("Redis gave an unknown answer to a store", RS_EREMOTE, reply);
 		finish(p, (struct placed){.err = RS_EREMOTE});
@@ -205,15 +228,40 @@ static void on_holder(void *ctx, int err, const struct redisReply *reply)
 	push_unstored(p, &h);
 }
 
+static int store(struct place *p)
+{
+	struct record r;
+	int err = record_parse(p->record, p->record_len, &r);
+	if (err)
+		return err;
+	if (r.priority != PRIORITY_NORMAL || r.collapse_len || p->limits.queue_messages || p->limits.queue_bytes)
+		return send_place(p);
+	return send_store(p, &r);
+}
+
+/* Only what is awaited is stored, so that no end goes unnoticed. */
+static void on_awaited(void *ctx, int err, bool is_new)
+{
+	struct place *p = ctx;
+	p->awaits_anew = is_new;
+	/* Whatever became of an error, this was not stored; owed.c sees to the rest. */
+	err = err ? RS_EDOWN : store(p);
+	if (err)
+		finish(p, (struct placed){.err = err});
+}
+
 int place_begin(struct place *p)
 {
 	struct record r;
 	int err = record_parse(p->record, p->record_len, &r);
 	if (err)
 		return err;
+	p->awaits = p->store && r.receipt;
+	p->awaits_anew = false;
 	if (!p->store)
 		return presence_get_holder(p->dc, p->user, p->user_len, on_holder, p);
-	if (r.priority != PRIORITY_NORMAL || r.collapse_len || p->limits.queue_messages || p->limits.queue_bytes)
-		return send_place(p);
-	return send_store(p, &r);
+	if (!p->awaits)
+		return store(p);
+	return receipt_await(p->dc, (struct text_span){r.app, r.app_len}, (struct text_span){p->user, p->user_len},
+			     &r.id, r.expires_ms, on_awaited, p);
 }

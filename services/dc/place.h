@@ -19,6 +19,7 @@ struct placed {
 	int err;                 /* RS_ETIMEOUT, RS_ELOST: it is not known; else, not 0: not stored */
 	const char *full;        /* not stored: this is full; NULL: it is not */
 	enum send_state state;
+	bool kept;               /* it waits in Redis */
 	struct ulid first;       /* SEND_DUPLICATE: the id given the first time ... */
 	const char *first_state; /* ... and the state; "" if it is not known any more */
 };
@@ -42,6 +43,8 @@ struct place {
 	struct app_limits limits;   /* queue_messages, queue_bytes, overflow */
 	place_fn *done;
 	void *ctx;
+	bool awaits;                /* a receipt: set by place_begin() */
+	bool awaits_anew;           /* it did not before */
 };
 
 /* Not 0: nothing was sent, `done` will not be called. */

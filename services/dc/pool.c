@@ -59,7 +59,7 @@ struct rds *pool_first(const struct pool *p)
 }
 
 /* FNV-1a. */
-static struct rds *of_user(const struct pool *p, const char *user, size_t len)
+struct rds *pool_of(const struct pool *p, const char *user, size_t len)
 {
 	uint32_t hash = 2166136261u;
 	for (size_t i = 0; i < len; i++)
@@ -88,7 +88,7 @@ int pool_command(struct pool *p, const char *user, size_t len, size_t argc,
 {
 	if (is_busy(p))
 		return RS_EBUSY;
-	return rds_command(of_user(p, user, len), argc, argv, fn, ctx);
+	return rds_command(pool_of(p, user, len), argc, argv, fn, ctx);
 }
 
 int pool_script(struct pool *p, const char *user, size_t len, enum script_id script, size_t keys,
@@ -96,7 +96,7 @@ int pool_script(struct pool *p, const char *user, size_t len, enum script_id scr
 {
 	if (is_busy(p))
 		return RS_EBUSY;
-	return rds_script(of_user(p, user, len), script, keys, argc, argv, fn, ctx);
+	return rds_script(pool_of(p, user, len), script, keys, argc, argv, fn, ctx);
 }
 
 void pool_warn(const char *msg, int err, const struct redisReply *reply)

@@ -22,6 +22,8 @@ void pool_free(struct pool *p);
 bool pool_is_up(const struct pool *p); /* all of it */
 /* For what concerns no user. */
 struct rds *pool_first(const struct pool *p);
+/* For what concerns this user. */
+struct rds *pool_of(const struct pool *p, const char *user, size_t len);
 void pool_metrics(const struct pool *p, struct metrics *m);
 
 /* Tells the log that Redis refused; at most once a second, whatever the rate. */

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TIME_TEXT = 24 };
-
 static struct link_name read_name(const struct redisReply *reply)
 {
 	struct link_name name = {NULL, 0};
@@ -42,62 +40,47 @@ int presence_get_holder(struct dc *dc, const char *user, size_t user_len, rds_re
 	return pool_command(dc->redis, user, user_len, 6, argv, fn, ctx);
 }
 
-/* Fields of the reply, in the order in which presence_ask() asks for them. */
-enum { AT_BROKER, AT_BOOT, AT_SINCE, AT_SEEN };
-
-/* A time as it goes into an answer: no longer than it must be, whatever Redis has.
- * Length 0: it is none. */
-static size_t time_text(const struct redisReply *reply, char out[TIME_TEXT])
+struct whereabouts whereabouts_read(const struct dc *dc, const struct redisReply *reply)
 {
-	uint64_t ms;
-	return reply_uint(reply, UINT64_MAX, &ms) ? (size_t)snprintf(out, TIME_TEXT, "%" PRIu64, ms) : 0;
-}
-
-static void answer_online(struct answer *a, struct link_name broker, const struct redisReply *since)
-{
-	char text[TIME_TEXT];
-	struct answer_field fields[] = {
-		{"user", a->name, a->name_len},
-		{"state", "online", 6},
-		{"broker", broker.text, broker.len},
-		{"since", text, time_text(since, text)},
-	};
-	answer_ok(a, fields, fields[3].value_len ? 4 : 3);
-}
-
-static void answer_offline(struct answer *a, const struct redisReply *seen)
-{
-	char text[TIME_TEXT];
-	struct answer_field fields[] = {
-		{"user", a->name, a->name_len},
-		{"state", "offline", 7},
-		{"seen", text, time_text(seen, text)},
-	};
-	answer_ok(a, fields, fields[2].value_len ? 3 : 2);
+	enum { AT_BROKER, AT_BOOT, AT_SINCE, AT_SEEN };
+	struct whereabouts w = {.broker = read_name(reply_at(reply, AT_BROKER))};
+	uint64_t boot = 0;
+	if (w.broker.len && (!reply_uint(reply_at(reply, AT_BOOT), UINT64_MAX, &boot) ||
+			     !brokers_alive(dc->brokers, w.broker, boot)))
+		w.broker.len = 0;
+	if (!reply_uint(reply_at(reply, AT_SINCE), UINT64_MAX, &w.since_ms))
+		w.since_ms = 0;
+	if (!reply_uint(reply_at(reply, AT_SEEN), UINT64_MAX, &w.seen_ms))
+		w.seen_ms = 0;
+	return w;
 }
 
 static void on_presence(void *ctx, int err, const struct redisReply *reply)
 {
 	struct answer *a = ctx;
-	uint64_t boot = 0;
+	char text[24];
 	if (err) {
 		answer_unavailable(a);
 		return;
 	}
-	struct link_name broker = read_name(reply_at(reply, AT_BROKER));
-	if (broker.len && reply_uint(reply_at(reply, AT_BOOT), UINT64_MAX, &boot) &&
-	    brokers_alive(a->dc->brokers, broker, boot))
-		answer_online(a, broker, reply_at(reply, AT_SINCE));
-	else
-		answer_offline(a, reply_at(reply, AT_SEEN));
+	struct whereabouts w = whereabouts_read(a->dc, reply);
+	bool online = w.broker.len > 0;
+	uint64_t ms = online ? w.since_ms : w.seen_ms;
+	struct answer_field fields[4] = {{"user", a->name, a->name_len}, {"state", online ? "online" : "offline", online ? 6 : 7}};
+	size_t n = 2;
+	if (online)
+		fields[n++] = (struct answer_field){"broker", w.broker.text, w.broker.len};
+	if (ms)
+		fields[n++] = (struct answer_field){online ? "since" : "seen", text,
+						    (size_t)snprintf(text, sizeof text, "%" PRIu64, ms)};
+	answer_ok(a, fields, n);
 }
 
 void presence_ask(struct answer *a)
 {
 	char key[KEY_MAX];
 	size_t len = key_presence(key, a->name, a->name_len);
-	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), RDS_STR("broker"),
-				 RDS_STR("boot"),  RDS_STR("since"),  RDS_STR("seen")};
+	struct rds_arg argv[] = {RDS_STR("HMGET"), RDS_MEM(key, len), PRESENCE_FIELDS};
 	if (pool_command(a->dc->redis, a->name, a->name_len, 6, argv, on_presence, a))
 		answer_unavailable(a);
 }

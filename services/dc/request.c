@@ -4,11 +4,18 @@
 #include "auth.h"
 #include "broadcast.h"
 #include "dc.h"
+#include "fan_ask.h"
 #include "limit.h"
+#include "many.h"
 #include "presence.h"
+#include "publish.h"
+#include "receipts.h"
 #include "status.h"
 #include "storage.h"
 #include "store.h"
+#include "subscribe.h"
+#include "watch.h"
+#include "wire/topic.h"
 #include "withdraw.h"
 
 #include <stdio.h>
@@ -74,13 +81,38 @@ static void handle_auth(struct conn *c, struct answer *a, const struct text_requ
 static void handle_presence(struct conn *c, struct answer *a, const struct text_request *r,
 			    const uint8_t *body)
 {
-	const struct text_span *user = need_name(a, r, "user");
+	const struct text_span *count = text_value(r, "count"), *user = text_value(r, "user");
 	(void)c;
-	(void)body;
+	if (count && user) {
+		answer_error(a, 400, "user and count are given; one of them is wanted");
+		return;
+	}
+	if (count) {
+		presence_list(a, *count, body, r->body_len);
+		return;
+	}
+	if (r->body_len) {
+		answer_error(a, 400, "a body is for a list of users, and count is missing");
+		return;
+	}
+	user = need_name(a, r, "user");
 	if (!user)
 		return;
 	answer_set_name(a, *user);
 	presence_ask(a);
+}
+
+static void handle_receipts(struct conn *c, struct answer *a, const struct text_request *r,
+			    const uint8_t *body)
+{
+	(void)body;
+	receipts_begin(c, a, text_value(r, "after"));
+}
+
+static void handle_events(struct conn *c, struct answer *a, const struct text_request *r, const uint8_t *body)
+{
+	(void)r, (void)body;
+	watch_begin(c, a);
 }
 
 static bool check_id(struct answer *a, const struct text_request *r)
@@ -95,22 +127,93 @@ static bool check_id(struct answer *a, const struct text_request *r)
 	return false;
 }
 
+/* A field that must be there and hold a topic, or a filter; NULL: the answer was given. */
+static const struct text_span *need_topic(struct answer *a, const struct text_request *r, bool is_filter)
+{
+	const struct text_span *value = text_value(r, "topic");
+	const char *fault = "is missing";
+	if (value)
+		fault = is_filter ? topic_filter_fault(value->at, value->len) : topic_fault(value->at, value->len);
+	if (!fault)
+		return value;
+	answer_error(a, 400, "topic %s; it must be %s", fault, is_filter ? FILTER_RULE : TOPIC_RULE);
+	return NULL;
+}
+
 static void handle_send(struct conn *c, struct answer *a, const struct text_request *r,
 			const uint8_t *body)
 {
 	struct send send;
-	const struct text_span *to;
+	const struct text_span *to = NULL, *topic = text_value(r, "topic");
 	if (!check_id(a, r))
 		return;
-	to = need_name(a, r, "to");
-	if (!to || !message_take(c, a, r, &send))
+	if (topic && text_value(r, "to")) {
+		answer_error(a, 400, "to and topic are both there; a message has one of them");
+		return;
+	}
+	if (topic)
+		topic = need_topic(a, r, false);
+	else
+		to = need_name(a, r, "to");
+	if ((!to && !topic) || !message_take(c, a, r, &send))
 		return;
 	if (!limit_allows_body(a, c->app, r->body_len) || !limit_allows_rate(a, c->app, 1))
 		return;
 	send.body = body;
 	send.body_len = r->body_len;
-	answer_set_name(a, *to);
-	store_message(a, &send);
+	if (topic) {
+		send.topic = *topic;
+		publish_send(a, &send);
+	} else {
+		answer_set_name(a, *to);
+		store_message(a, &send);
+	}
+}
+
+static void handle_sendmany(struct conn *c, struct answer *a, const struct text_request *r,
+			    const uint8_t *body)
+{
+	struct send send;
+	if (check_id(a, r) && message_take(c, a, r, &send))
+		many_send(c, a, r, &send, body);
+}
+
+static void change_subscription(struct answer *a, const struct text_request *r, bool subscribe)
+{
+	const struct text_span *user = need_name(a, r, "user");
+	const struct text_span *filter = user ? need_topic(a, r, true) : NULL;
+	if (!filter)
+		return;
+	answer_set_name(a, *user);
+	subscribe_user(a, *filter, subscribe);
+}
+
+static void handle_subscribe(struct conn *c, struct answer *a, const struct text_request *r,
+			     const uint8_t *body)
+{
+	(void)c;
+	(void)body;
+	change_subscription(a, r, true);
+}
+
+static void handle_unsubscribe(struct conn *c, struct answer *a, const struct text_request *r,
+			       const uint8_t *body)
+{
+	(void)c;
+	(void)body;
+	change_subscription(a, r, false);
+}
+
+static void handle_topics(struct conn *c, struct answer *a, const struct text_request *r,
+			  const uint8_t *body)
+{
+	const struct text_span *user = need_name(a, r, "user");
+	(void)c;
+	(void)body;
+	if (!user)
+		return;
+	answer_set_name(a, *user);
+	subscribe_list(a);
 }
 
 static void handle_broadcast(struct conn *c, struct answer *a, const struct text_request *r,
@@ -149,7 +252,7 @@ static void handle_withdraw(struct conn *c, struct answer *a, const struct text_
 	if (!take_message(a, r) || (text_value(r, "to") && !(to = need_name(a, r, "to"))))
 		return;
 	if (!to) {
-		withdraw_broadcast(a, app_name(c->app));
+		withdraw_all(a, app_name(c->app));
 		return;
 	}
 	answer_set_name(a, *to);
@@ -161,7 +264,14 @@ static void handle_status(struct conn *c, struct answer *a, const struct text_re
 {
 	const struct text_span *to;
 	(void)body;
-	if (!take_message(a, r) || !(to = need_name(a, r, "to")))
+	if (!take_message(a, r))
+		return;
+	if (!text_value(r, "to")) {
+		fan_status(a, app_name(c->app));
+		return;
+	}
+	to = need_name(a, r, "to");
+	if (!to)
 		return;
 	answer_set_name(a, *to);
 	status_ask(a, app_name(c->app));
@@ -184,26 +294,55 @@ static void handle_storage(struct conn *c, struct answer *a, const struct text_r
 
 /* The most frequent first. */
 static const struct verb verbs[] = {
-	{"SEND", true, {"id", "to", MESSAGE_FIELDS}, handle_send},
-	{"PRESENCE", true, {"id", "user"}, handle_presence},
+	{"SEND", true, {"id", "to", "topic", MESSAGE_FIELDS}, handle_send},
+	{"SENDMANY", true, {"id", "count", MESSAGE_FIELDS}, handle_sendmany},
+	{"PRESENCE", true, {"id", "user", "count", "length"}, handle_presence},
 	{"BROADCAST", true, {"id", "lifetime", "length"}, handle_broadcast},
 	{"WITHDRAW", true, {"id", "message", "to"}, handle_withdraw},
-	{"STORAGE", true, {"id", "user", "storage"}, handle_storage},
 	{"STATUS", true, {"id", "message", "to"}, handle_status},
+	{"SUBSCRIBE", true, {"id", "user", "topic"}, handle_subscribe},
+	{"UNSUBSCRIBE", true, {"id", "user", "topic"}, handle_unsubscribe},
+	{"TOPICS", true, {"id", "user"}, handle_topics},
+	{"STORAGE", true, {"id", "user", "storage"}, handle_storage},
+	{"RECEIPTS", true, {"id", "after"}, handle_receipts},
+	{"PRESENCE-EVENTS", true, {"id"}, handle_events},
 	{"PING", false, {"id"}, handle_ping},
 	{"AUTH", false, {"id", "app", "key"}, handle_auth},
 };
 
-/* "AUTH, SEND, ...": for whoever mistypes one. */
+/* Lists like "SEND, PRESENCE, ...": for whoever mistypes a word of it. */
+struct words {
+	char text[256];
+	size_t len;
+};
+
+static void add_word(struct words *w, const char *word)
+{
+	if (w->len < sizeof w->text)
+		w->len += (size_t)snprintf(w->text + w->len, sizeof w->text - w->len, "%s%s", w->len ? ", " : "", word);
+}
+
 static const char *verb_words(void)
 {
-	static char words[256];
-	size_t len = 0;
-	if (*words)
-		return words;
-	for (size_t i = 0; i < sizeof verbs / sizeof *verbs && len < sizeof words; i++)
-		len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i ? ", " : "", verbs[i].name);
-	return words;
+	static struct words words;
+	words.len = 0;
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		add_word(&words, verbs[i].name);
+	return words.text;
+}
+
+static void refuse_field(struct answer *a, const struct verb *v, struct text_span name)
+{
+	struct words words = {.len = 0};
+	for (size_t i = 0; i < FIELDS_OF_VERB_MAX && v->fields[i]; i++)
+		add_word(&words, v->fields[i]);
+	answer_error(a, 400, "%.*s is not a field of %s; there are %s", (int)(name.len < 64 ? name.len : 64),
+		     name.at, v->name, words.text);
+}
+
+bool request_is_many(const struct conn *c, const struct text_request *r)
+{
+	return c->app && text_is(r->verb, "SENDMANY") && text_is(r->version, "1");
 }
 
 static const struct verb *find_verb(struct text_span name)
@@ -229,11 +368,16 @@ static bool check_fields(const struct verb *v, struct answer *a, const struct te
 		struct text_span name = r->fields[i].name;
 		if (has_field(v, name))
 			continue;
-		answer_error(a, 400, "%.*s is not a field of %s", (int)(name.len < 64 ? name.len : 64),
-			     name.at, v->name);
+		refuse_field(a, v, name);
 		return false;
 	}
 	return true;
+}
+
+static void refuse_in_stream(struct conn *c, struct answer *a)
+{
+	conn_last(c);
+	answer_error(a, 400, "this connection is a stream now; only PING is answered on it");
 }
 
 void request_handle(struct conn *c, struct answer *a, const struct text_request *r,
@@ -248,6 +392,8 @@ void request_handle(struct conn *c, struct answer *a, const struct text_request 
 			     (int)r->version.len, r->version.at, v->name);
 	else if (v->needs_app && !c->app)
 		answer_error(a, 401, "not authenticated; send AUTH first");
+	else if (c->feed && v->handle != handle_ping)
+		refuse_in_stream(c, a);
 	else if (check_fields(v, a, r))
 		v->handle(c, a, r, body);
 }

@@ -5,7 +5,7 @@
 #define DC_REQUEST_H
 
 #include "answer.h"
-#include "apps.h"
+#include "conn.h"
 #include "wire/text.h"
 
 #include <stdint.h>
@@ -14,6 +14,8 @@
  * connection's list already, becomes ready now or when Redis has spoken. */
 void request_handle(struct conn *c, struct answer *a, const struct text_request *r,
 		    const uint8_t *body);
+/* Whether it is one of many recipients, with a body of up to TEXT_MANY_MAX bytes. */
+bool request_is_many(const struct conn *c, const struct text_request *r);
 /* Keeps the App's own id for the answer, if there is one and it is a name. */
 void request_take_id(struct answer *a, const struct text_request *r);
 

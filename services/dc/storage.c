@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "dc.h"
 #include "rds/keys.h"
+#include "store.h"
 
 #include <string.h>
 
@@ -22,7 +23,8 @@ static void take(struct answer *a, int err, const struct redisReply *reply, cons
 		pool_warn("storage not switched", err, reply);
 		answer_redis_error(a, err);
 	} else if (said == TOO_MANY) {
-		answer_error(a, 429, "the user has switched off %d Apps already", SETTINGS_OF_USER_MAX);
+		answer_retry(a, 429, STORE_FULL_RETRY_S, "storing is switched off for %d Apps of this user already",
+			     SETTINGS_OF_USER_MAX);
 	} else {
 		answer_set(a, storage);
 	}

@@ -16,13 +16,15 @@ static void answer_duplicate(struct answer *a, const struct placed *r)
 	answer_ok(a, fields, *r->first_state ? 3 : 2);
 }
 
-static void answer_state(struct answer *a, enum send_state state)
+/* Offline storage may be off for the user: then there is nothing to give a receipt for. */
+static void answer_state(struct answer *a, const struct placed *r)
 {
-	const char *word = send_state_words[state];
+	const char *word = send_state_words[r->state];
 	char id[ULID_TEXT + 1];
 	struct answer_field fields[] = {{"message", ulid_format(&a->message, id), ULID_TEXT},
-					{"state", word, strlen(word)}};
-	answer_ok(a, fields, 2);
+					{"state", word, strlen(word)},
+					{"receipt", "no", 2}};
+	answer_ok(a, fields, a->place.awaits && !r->kept ? 3 : 2);
 }
 
 static void on_placed(struct place *p, const struct placed *r)
@@ -35,7 +37,7 @@ static void on_placed(struct place *p, const struct placed *r)
 	else if (r->state == SEND_DUPLICATE)
 		answer_duplicate(a, r);
 	else
-		answer_state(a, r->state);
+		answer_state(a, r);
 }
 
 void store_message(struct answer *a, const struct send *send)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "broadcast.h"
 #include "dc.h"
+#include "fan_ask.h"
 #include "status.h"
 
 static void answer_withdrawn(struct answer *a)
@@ -58,20 +59,21 @@ static void on_withdrawn(void *ctx, int err, const struct redisReply *reply)
 		answer_redis_error(a, err);
 		return;
 	}
-	if (withdrawn != 1) {
-		answer_error(a, 404, "no broadcast of this App with this id is kept");
+	if (withdrawn != 1) { /* then it is a message to many, or none of this App's */
+		fan_withdraw(a, (struct text_span){a->name, a->name_len});
 		return;
 	}
 	broadcast_tell_kept(a->dc);
 	answer_withdrawn(a);
 }
 
-void withdraw_broadcast(struct answer *a, struct text_span app)
+void withdraw_all(struct answer *a, struct text_span app)
 {
 	char kept[KEY_MAX], version[KEY_MAX], id[ULID_TEXT + 1];
 	size_t kept_len = key_broadcasts(kept), version_len = key_broadcasts_version(version);
 	struct rds_arg argv[] = {RDS_MEM(kept, kept_len), RDS_MEM(version, version_len), RDS_MEM(app.at, app.len),
 				 RDS_MEM(ulid_format(&a->message, id), ULID_TEXT)};
+	answer_set_name(a, app);
 	int err = rds_script(pool_first(a->dc->redis), SCRIPT_BROADCAST_WITHDRAW, 2, 4, argv, on_withdrawn, a);
 	if (err)
 		answer_redis_error(a, err);

@@ -7,7 +7,7 @@
 
 /* The message a->message that waits for the user a->name, if it is this App's. */
 void withdraw_message(struct answer *a, struct text_span app);
-/* The kept broadcast a->message, if it is this App's. */
-void withdraw_broadcast(struct answer *a, struct text_span app);
+/* The kept broadcast or the fan-out a->message, if it is this App's. */
+void withdraw_all(struct answer *a, struct text_span app);
 
 #endif

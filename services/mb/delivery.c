@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "lease.h"
+#include "login.h"
 #include "notice.h"
 
 #include <stdlib.h>
@@ -24,7 +25,7 @@ struct lane {
 
 struct ack {
 	struct ulid id;
-	uint64_t handed_ms;
+	uint64_t handed_ms; /* with LINK_ACK_VOID */
 	enum priority lane;
 };
 
@@ -185,6 +186,8 @@ static int hand_over(struct mb *m, struct delivery *d, enum priority lane, const
 	struct lane *l = &d->lane[lane];
 	if (record_parse(data, len, &r))
 		return pass_over(m, d, l, data, len);
+	if (recalled_has(&m->recalled, &r.id))
+		return RS_OK; /* `last` stays: what comes next follows on what is still in the queue */
 	int err = server_push(m->server, d->user->conn, &r, OBJECT_STORED, (uint8_t)lane, mb_time().wall_ms);
 	if (err && err != RS_EEXIST)
 		return err;
@@ -335,7 +338,8 @@ static int add_ack(struct delivery *d, const struct outbox_done *done)
 		d->ack = ack;
 		d->acks_cap = cap;
 	}
-	d->ack[d->acks++] = (struct ack){done->id, done->handed_ms, (enum priority)done->tag};
+	d->ack[d->acks++] = (struct ack){done->id, done->handed_ms | (done->voided ? LINK_ACK_VOID : 0),
+					 (enum priority)done->tag};
 	return RS_OK;
 }
 
@@ -404,6 +408,7 @@ void delivery_on_message(struct mb *m, const struct link_message *msg)
 	struct user *u = find_user(m, to);
 	if (!u) {
 		m->counts.push_stale++;
+		login_missed(m, to.conn);
 		return;
 	}
 	struct link_batch batch;
@@ -416,6 +421,7 @@ void delivery_on_message(struct mb *m, const struct link_message *msg)
 	case LINK_PUSH: on_push(m, u, &msg->push); break;
 	case LINK_NUDGE: fetch_all(m, u); break;
 	case LINK_WITHDRAW:
+		recalled_add(&m->recalled, &msg->withdraw.id);
 		m->counts.withdrawn += server_withdraw(m->server, u->conn, &msg->withdraw.id) == RS_OK;
 		break;
 	default: break;

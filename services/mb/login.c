@@ -21,6 +21,7 @@ struct login {
 	struct mb *mb;
 	uint64_t kicked;        /* the owner token that was lost before we heard that it was ours; 0: none */
 	uint32_t conn;
+	bool missed;            /* a DC had something for this user already */
 	struct addr from;
 	char address[ADDR_TEXT_MAX];
 	size_t name_len;
@@ -122,6 +123,8 @@ static void on_claimed(void *ctx, int err, const struct redisReply *reply)
 	log_debug("client logged in", LOG_BYTES("user", l->name, l->name_len),
 		  LOG_STR("address", l->address), LOG_INT("conn", l->conn),
 		  LOG_INT("waiting", waiting[PRIORITY_NORMAL] + waiting[PRIORITY_HIGH] + waiting[PRIORITY_LOW]));
+	if (l->missed)
+		memset(waiting, 0xff, sizeof waiting); /* more than Redis had counted: nobody knows where */
 	end_login(l);
 	tell_presence(m, u, true);
 	notice_give(m, u, reply_at(reply, 3));
@@ -234,14 +237,21 @@ void login_end(struct mb *m, struct user *u, enum close_code why)
 	free(u);
 }
 
-/* The word can be faster than Redis's answer to the claim it is about. */
-static void kick_pending(struct mb *m, const struct link_owner *of)
+static struct login *find_pending(struct mb *m, uint32_t conn)
 {
 	for (struct list *n = m->logins.next; n != &m->logins; n = n->next) {
 		struct login *l = LIST_ENTRY(n, struct login, node);
-		if (l->conn == of->conn)
-			l->kicked = of->owner;
+		if (l->conn == conn)
+			return l;
 	}
+	return NULL;
+}
+
+void login_missed(struct mb *m, uint32_t conn)
+{
+	struct login *l = find_pending(m, conn);
+	if (l)
+		l->missed = true;
 }
 
 void login_kicked(struct mb *m, const struct link_kick *k)
@@ -250,7 +260,10 @@ void login_kicked(struct mb *m, const struct link_kick *k)
 		return;
 	struct user *u = server_user(m->server, k->of.conn);
 	if (!u) {
-		kick_pending(m, &k->of);
+		/* The word can be faster than Redis's answer to the claim it is about. */
+		struct login *l = find_pending(m, k->of.conn);
+		if (l)
+			l->kicked = k->of.owner;
 		return;
 	}
 	if (user_owner(m, u) != k->of.owner)

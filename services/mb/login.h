@@ -13,5 +13,8 @@ void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const
 void login_end(struct mb *m, struct user *u, enum close_code why);
 /* Another broker (or this one) has claimed this login's user. */
 void login_kicked(struct mb *m, const struct link_kick *k);
+/* A DC speaks of a user of this connection who is not here: Redis may have told it of
+ * the login before it told us. */
+void login_missed(struct mb *m, uint32_t conn);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of a broker share: the engine with its sessions, the socket,
  * Redis, the links to DCs and balancers. Each part is one file and one noun:
- * login, lease, delivery, broadcast, notice, report, request, auth, guard, shed. */
+ * login, lease, delivery, broadcast, notice, recalled, report, request, auth, guard, shed. */
 #ifndef MB_MB_H
 #define MB_MB_H
 
@@ -14,6 +14,7 @@
 #include "guard.h"
 #include "net/udp.h"
 #include "session/server.h"
+#include "recalled.h"
 #include "shed.h"
 
 #include <ev.h>
@@ -62,6 +63,7 @@ struct mb {
 	struct guard guard;
 	struct shed shed;
 	struct broadcasts broadcasts;
+	struct recalled recalled;
 	struct list users;              /* by next lease renewal: the first is due first */
 	struct list deliveries;         /* users with something under way */
 	struct list ack_ready;          /* deliveries whose acknowledgements go out at batch end */

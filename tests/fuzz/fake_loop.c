@@ -6,7 +6,7 @@
 #include <ev.h>
 #include <string.h>
 
-enum { TIMERS_MAX = 64, TURNS_MAX = 100000 };
+enum { TIMERS_MAX = 64, FED_MAX = 16, TURNS_MAX = 100000 };
 
 struct slot {
 	ev_timer *timer;
@@ -15,10 +15,12 @@ struct slot {
 
 static struct slot slots[TIMERS_MAX];
 static size_t used;
+static ev_watcher *fed[FED_MAX];
+static size_t fed_count;
 static char place;
 struct ev_loop *const fake_loop = (struct ev_loop *)(void *)&place;
 
-void fake_loop_reset(void) { used = 0; }
+void fake_loop_reset(void) { used = fed_count = 0; }
 size_t fake_loop_timers(void) { return used; }
 
 static void put(ev_timer *w, double after_s)
@@ -53,6 +55,34 @@ void ev_timer_again(struct ev_loop *loop, ev_timer *w) EV_NOEXCEPT
 		put(w, w->repeat);
 }
 
+void ev_feed_event(struct ev_loop *loop, void *w, int events) EV_NOEXCEPT
+{
+	(void)loop, (void)events;
+	for (size_t i = 0; i < fed_count; i++)
+		if (fed[i] == w)
+			return;
+	fuzz_check(fed_count < FED_MAX, "too much is fed");
+	fed[fed_count++] = w;
+}
+
+int ev_clear_pending(struct ev_loop *loop, void *w) EV_NOEXCEPT
+{
+	(void)loop;
+	for (size_t i = 0; i < fed_count; i++)
+		if (fed[i] == w)
+			fed[i--] = fed[--fed_count];
+	return 0;
+}
+
+void fake_loop_end_turn(void)
+{
+	for (unsigned turns = 0; fed_count > 0; turns++) {
+		ev_watcher *w = fed[--fed_count];
+		fuzz_check(turns < TURNS_MAX, "a turn without end");
+		w->cb(fake_loop, w, EV_CUSTOM);
+	}
+}
+
 /* ---- time ---- */
 
 static struct slot *first_due(void)
@@ -76,5 +106,6 @@ void fake_loop_advance(uint64_t ms)
 		else
 			ev_timer_stop(fake_loop, w);
 		w->cb(fake_loop, w, EV_TIMER);
+		fake_loop_end_turn();
 	}
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_redis.h"
 
+#include "fake_loop.h"
+
 #include "resp.h"
 
 #include <hiredis/hiredis.h>
@@ -127,6 +129,7 @@ void fake_redis_answer(int err, const struct redisReply *reply)
 	w.rds->stats.in_flight--;
 	if (w.fn)
 		w.fn(w.ctx, err, reply);
+	fake_loop_end_turn();
 }
 
 void fake_redis_refuse(bool refuses) { refusing = refuses; }

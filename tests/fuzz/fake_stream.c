@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_stream.h"
 
+#include "fake_loop.h"
+
 #include "net/listener.h"
 
 #include <stdlib.h>
@@ -178,6 +180,8 @@ void stream_resume(struct stream *s)
 	s->redeliver = true;
 }
 
+void stream_set_in_max(struct stream *s, size_t in_max) { s->limits.in_max = in_max ? in_max : IN_MAX_DEFAULT; }
+
 void stream_finish(struct stream *s) { s->finishing = true; }
 
 /* ---- turns of the loop ---- */
@@ -189,7 +193,8 @@ static bool reads(const struct stream *s)
 
 static void read_some(struct stream *s)
 {
-	size_t len = buf_len(&s->wire), room = s->limits.in_max - buf_len(&s->in);
+	size_t len = buf_len(&s->wire), held = buf_len(&s->in);
+	size_t room = held < s->limits.in_max ? s->limits.in_max - held : 0;
 	len = len < READ_MAX ? len : READ_MAX;
 	len = len < room ? len : room;
 	fuzz_check(buf_append(&s->in, buf_head(&s->wire), len) == RS_OK, "out of memory");
@@ -223,6 +228,7 @@ bool fake_stream_feed(struct stream *s, const void *data, size_t len)
 		return false;
 	fuzz_check(buf_append(&s->wire, data, len) == RS_OK, "out of memory");
 	turn(s);
+	fake_loop_end_turn();
 	return is_alive(s);
 }
 

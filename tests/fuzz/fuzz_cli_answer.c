@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a Data Center, or whatever listens there, answers to `restante presence` and
- * `restante send`. Whatever it is, what goes to the terminal is harmless. */
+ * `restante send`, also with streams. Whatever it is, what goes to the terminal is harmless. */
 #include "fuzz.h"
 #include "run_command.h"
 
@@ -53,16 +53,20 @@ const char *probe_reason(int err) { return err_str(err); }
 
 void fuzz_one(struct fuzz *in)
 {
-	static const char *const asks[][6] = {
+	static const char *const asks[8][6] = {
 		{"presence", "alice", NULL},
 		{"presence", "--json", "alice", NULL},
 		{"send", "--to", "alice", "hello", NULL},
 		{"send", "--to", "alice", "--id=7", "hello", NULL},
+		{"presence", "alice", "bob", NULL},
+		{"presence", "--json", "alice", "bob", NULL},
+		{"presence", "--events", "-C2", NULL},
+		{"receipts", "-C2", NULL},
 	};
 	struct settings s;
 	size_t len;
 	uint8_t how = fuzz_byte(in);
-	unsigned which = how % 4;
+	unsigned which = how % 4 + (how & 64 ? 4 : 0);
 	reachable = !(how & 4);
 	answers = fuzz_rest(in);
 	if (answers.len > 16384)
@@ -72,7 +76,8 @@ void fuzz_one(struct fuzz *in)
 	snprintf(s.app, sizeof s.app, "%s", how & 8 ? "" : "chat");
 	snprintf(s.app_key_file, sizeof s.app_key_file, "%s", fuzz_file(how & 16 ? "k\033y" : how & 32 ? "\n\n\n" : "key", 3));
 	fuzz_capture();
-	run_command(which < 2 ? &cmd_presence : &cmd_send, &s, asks[which]);
+	const char *name = asks[which][0];
+	run_command(*name == 'p' ? &cmd_presence : *name == 's' ? &cmd_send : &cmd_receipts, &s, asks[which]);
 	const char *said = fuzz_captured(&len);
 	fuzz_check(len > 0, "it says nothing");
 	fuzz_check_printable(said, len);

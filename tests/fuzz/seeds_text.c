@@ -14,6 +14,11 @@ static const char *const requests[][2] = {
 	{"send-bad", "SEND 1\r\nto alice\r\nttl 0\r\n\r\nSEND 1\r\nto alice\r\nid -\r\n\r\nSEND 1\r\nto a\r\nstore maybe\r\n\r\n"},
 	{"presence", "PRESENCE 1\r\nuser alice\r\n\r\nPRESENCE 1\r\nuser bob\r\nid 2\r\n\r\nPRESENCE 1\r\n\r\n"},
 	{"ping-lf", "PING 1\n\nPING 1\nid x\n\n\r\n\nPING 2\n\nPONG 1\n\nPING 1\nto alice\n\n"},
+	{"sendmany", "SENDMANY 1\r\nid m1\r\ncount 2\r\nlength 15\r\n\r\nalice\r\nbob\nhello"},
+	{"sendmany-bad", "SENDMANY 1\ncount 2\nlength 4\n\na b\nSENDMANY 1\ncount 0\n\nSENDMANY 1\ncount 3\nlength 2\n\na\n"},
+	{"topics", "SUBSCRIBE 1\nuser a\ntopic b/+\n\nTOPICS 1\nuser a\n\nUNSUBSCRIBE 1\nuser a\ntopic b/#\n\n"
+		   "SEND 1\ntopic b/c\nid 1\nlength 2\n\nhi"},
+	{"topics-bad", "SUBSCRIBE 1\nuser a\ntopic b/#/c\n\nSEND 1\ntopic b/+\n\nSEND 1\nto a\ntopic b\n\n"},
 	{"long-body", "SEND 1\r\nto alice\r\nlength 20000\r\n\r\nxxxx"},
 	{"too-long-body", "SEND 1\r\nto alice\r\nlength 99999999\r\n\r\nPING 1\r\n\r\n"},
 	{"bad-length", "SEND 1\r\nlength x\r\n\r\n"},
@@ -24,6 +29,10 @@ static const char *const requests[][2] = {
 	{"no-verb", "ping\r\n\r\n"},
 	{"broadcast", "BROADCAST 1\r\nid news-3\r\nlifetime 60\r\nlength 5\r\n\r\nhello" "BROADCAST 1\r\nlength 2\r\n\r\nhi"},
 	{"broadcast-bad", "BROADCAST 1\r\nlifetime 0\r\n\r\nBROADCAST 1\r\nto alice\r\n\r\nBROADCAST 1\r\nid -\r\n\r\n"},
+	{"presence-list", "PRESENCE 1\r\ncount 3\r\nlength 15\r\n\r\nalice\nbob\ncarol" "PRESENCE 1\r\ncount 2\r\nlength 2\r\n\r\na\n"},
+	{"receipts", "SEND 1\r\nto a\r\nreceipt yes\r\n\r\nRECEIPTS 1\r\nafter 0\r\n\r\nPING 1\r\n\r\nSEND 1\r\nto a\r\n\r\n"},
+	{"receipts-bad", "RECEIPTS 1\r\nafter 1-\r\n\r\nRECEIPTS 1\r\nafter x\r\n\r\nRECEIPTS 1\r\n\r\n"},
+	{"events", "PRESENCE-EVENTS 1\r\nid 1\r\n\r\nPING 1\r\n\r\nPRESENCE 1\r\nuser a\r\n\r\n"},
 	{"withdraw", "WITHDRAW 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n\r\nWITHDRAW 1\r\nmessage x\r\n\r\nWITHDRAW 1\r\n\r\n"},
 };
 

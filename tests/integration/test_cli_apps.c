@@ -72,8 +72,11 @@ Test(cli_apps, rm)
 	char key[CLI_KEY_MAX];
 	expect(1, "no App \"chat\"", "app rm chat");
 	cli_run_key(&lua_server, key, "app create chat");
+	redis_text(lua_redis, "ZADD rs:awaiting 1 chat");
+	redis_text(lua_redis, "ZADD rs:app:{chat}:awaited 1 x");
+	redis_text(lua_redis, "XADD rs:app:{chat}:receipts * message x");
 	expect(0, "", "app rm chat");
-	cr_expect_str_eq(redis_text(lua_redis, "DBSIZE"), "0");
+	cr_expect_str_eq(redis_text(lua_redis, "DBSIZE"), "0", "its receipts go, too");
 	redis_text(lua_redis, "SADD rs:apps chat");
 	expect(1, "no App \"chat\"", "app rm chat");
 	cr_expect_str_eq(redis_text(lua_redis, "DBSIZE"), "0", "what a create left behind");

@@ -63,7 +63,7 @@ static const struct {
 	/* 4: fields */
 	{BYTES("SEND 1\r\nto alice\r\ntll 5\r\nid 7\r\n\r\n"), 400, false, "tll is not a field of SEND", "7"},
 	{BYTES("SEND 1\r\nto alice\r\nuser bob\r\n\r\n"), 400, false, "user is not a field", ""},
-	{BYTES("PRESENCE 1\r\nuser bob\r\nlength 5\r\n\r\nhello"), 400, false, "length is not a field", ""},
+	{BYTES("RECEIPTS 1\r\nafter 0\r\nlength 5\r\n\r\nhello"), 400, false, "length is not a field", ""},
 	{BYTES("PRESENCE 1\r\n\r\n"), 400, false, "user is missing", ""},
 	{BYTES("SEND 1\r\n\r\n"), 400, false, "to is missing", ""},
 	{BYTES("SEND 1\r\nto alice\r\nto alice\r\n\r\n"), 400, true, "to: a field is given twice", ""},

@@ -126,6 +126,19 @@ Test(message_ack, an_expired_one_was_acknowledged_all_the_same)
 	cr_assert_not_null(strstr(journal(), "acknowledged"));
 }
 
+/* Nobody was shown it. */
+Test(message_ack, one_that_expired_at_the_client)
+{
+	char want[256];
+	redis_text(lua_redis, "RPUSH %s %s", LUA_QUEUE, lua_record_with(1, 1799999999990, " r"));
+	push_range(2, 2);
+	snprintf(want, sizeof want, "[ok 2 0 expired chat %s]", lua_id(1));
+	cr_assert_str_eq(ACK(lua_id(1), "-" HANDED, ID(2)), want);
+	snprintf(want, sizeof want, "[" NOW " expired chat %s:" HANDED "@1799999999990 " NOW " acknowledged chat %s:" HANDED "]",
+		 lua_id(1), lua_id(2));
+	cr_assert_str_eq(journal(), want);
+}
+
 Test(message_ack, receipts_for_those_whose_app_wants_one)
 {
 	char want[256];

@@ -48,8 +48,8 @@ Test(message_expire, in_every_lane_and_into_the_journal)
 	cr_assert_str_eq(lua_list(lua_redis, LUA_QUEUE), "2");
 	cr_assert_str_eq(lua_list(lua_redis, LUA_HIGH), "");
 	cr_assert_str_eq(lua_list(lua_redis, LUA_LOW), "5");
-	snprintf(want, sizeof want, "[1800000000000 expired chat %s:1700000000000 %s:1700000000000 1800000000000 "
-		 "expired shop %s:1700000000000]",
+	snprintf(want, sizeof want, "[1800000000000 expired chat %s@1700000000000 %s@1700000000000 "
+		 "1800000000000 expired shop %s@1700000000000]",
 		 lua_id(1), lua_id(4), lua_id(3));
 	cr_assert_str_eq(redis_text(lua_redis, "LRANGE %s 0 -1", LUA_JOURNAL), want);
 }

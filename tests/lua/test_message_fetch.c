@@ -201,9 +201,9 @@ Test(message_fetch, expired_ones_go_into_the_journal)
 	push(3, -1);
 	redis_text(lua_redis, "RPUSH %s %s", LUA_QUEUE, lua_record_of("shop", 4, now - 1, " r", "x"));
 	cr_assert_str_eq(fetch("", 0, 10), "left=0 expired=3: 2");
-	snprintf(want, sizeof want, "[%lld expired chat %s:%lld %s:%lld %lld expired shop %s:%lld]", (long long)now,
-		 lua_id(1), (long long)now - 1, lua_id(3), (long long)now - 1, (long long)now, lua_id(4),
-		 (long long)now - 1);
+	snprintf(want, sizeof want, "[%lld expired chat %s@%lld %s@%lld %lld expired shop %s@%lld]",
+		 (long long)now, lua_id(1), (long long)now - 1, lua_id(3), (long long)now - 1, (long long)now,
+		 lua_id(4), (long long)now - 1);
 	cr_assert_str_eq(redis_text(lua_redis, "LRANGE %s 0 -1", LUA_JOURNAL), want);
 	cr_assert_str_eq(lua_list(lua_redis, LUA_QUEUE), "2");
 }

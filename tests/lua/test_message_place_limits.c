@@ -223,7 +223,7 @@ Test(message_place_limits, what_expired_goes_before_anything_is_refused)
 	cr_assert_str_eq(journal(), "[]");
 	cr_assert_str_eq(PLACE(4, .now_ms = now + 10, .max_count = 3), "[stored 1 '' '' '' '' '']");
 	cr_assert_str_eq(lua_waiting(), "4|1|");
-	snprintf(want, sizeof want, "[%lld expired chat %s:%lld %lld expired shop %s:%lld]", (long long)now + 10,
+	snprintf(want, sizeof want, "[%lld expired chat %s@%lld %lld expired shop %s@%lld]", (long long)now + 10,
 		 lua_id(2), (long long)now + 10, (long long)now + 10, lua_id(3), (long long)now + 10);
 	cr_assert_str_eq(journal(), want);
 }

@@ -128,6 +128,8 @@ Test(message_status, expired_while_it_waits)
 	redis_text(lua_redis, "RPUSH %s %s", LUA_LOW, lua_record(3, 1800000000000));
 	log_in_since("1");
 	cr_assert_str_eq(status(2), "[pushed 1800000000001 1700000000000]");
+	cr_assert_str_eq(status(3), "[expired 1800000000000 1700000000000]");
+	redis_text(lua_redis, "HDEL %s broker", LUA_PRESENCE);
 	cr_assert_str_eq(status(3), "[expired 1800000000000]");
 	cr_assert_str_eq(redis_text(lua_redis, "LLEN %s", LUA_LOW), "3", "nothing is written");
 }
@@ -147,11 +149,21 @@ Test(message_status, what_became_of_it)
 		snprintf(want, sizeof want, "[%s 1790000000000]", events[i]);
 		cr_expect_str_eq(status(1), want);
 		cr_expect_str_eq(status(3), want);
-		/* An expired one was not found when it expired. */
-		snprintf(want, sizeof want, strcmp(events[i], "expired") ? "[%s 1790000000000 1785000000000]"
-									 : "[%s 1785000000000]", events[i]);
+		snprintf(want, sizeof want, "[%s 1790000000000 1785000000000]", events[i]);
 		cr_expect_str_eq(status(2), want);
 	}
+}
+
+/* ... is told with its own time, whenever that was noticed. */
+Test(message_status, what_expired)
+{
+	char line[160];
+	snprintf(line, sizeof line, "1790000000000 expired chat %s@1700000000000 %s:1600000000000@1700000000000 %s",
+		 lua_id(1), lua_id(2), lua_id(3));
+	redis_text(lua_redis, "RPUSH %s %s", LUA_JOURNAL, line);
+	cr_assert_str_eq(status(1), "[expired 1700000000000]");
+	cr_assert_str_eq(status(2), "[expired 1700000000000 1600000000000]");
+	cr_assert_str_eq(status(3), "[expired 1790000000000]", "an older version has written this");
 }
 
 Test(message_status, far_down_a_long_journal)

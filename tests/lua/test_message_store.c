@@ -99,12 +99,12 @@ Test(message_store, full_on_an_empty_queue_leaves_no_key)
 Test(message_store, full_queue_drops_what_expired_at_its_head)
 {
 	char want[128];
-	now = lua_now_ms(lua_redis);
-	redis_text(lua_redis, "RPUSH %s %s %s %s", LUA_QUEUE, lua_record(1, now - 5),
-		   lua_record(2, now - 1), lua_record(3, now + 50000));
+	int64_t then = lua_now_ms(lua_redis);
+	redis_text(lua_redis, "RPUSH %s %s %s %s", LUA_QUEUE, lua_record(1, then - 5),
+		   lua_record(2, then - 1), lua_record(3, then + 50000));
 	cr_assert_str_eq(store_max(4, 9000, 3), "[stored 2]");
-	snprintf(want, sizeof want, "[%lld expired chat %s:%lld %s:%lld]", (long long)now, lua_id(1),
-		 (long long)now - 5, lua_id(2), (long long)now - 1);
+	snprintf(want, sizeof want, "[%lld expired chat %s@%lld %s@%lld]", (long long)now, lua_id(1),
+		 (long long)then - 5, lua_id(2), (long long)then - 1);
 	cr_assert_str_eq(redis_text(lua_redis, "LRANGE %s 0 -1", LUA_JOURNAL), want);
 	int64_t ttl = ttl_of(LUA_JOURNAL);
 	cr_assert(ttl > KEEP_MS - 9000 && ttl <= KEEP_MS);

@@ -10,7 +10,7 @@
 struct cli_result cli_run(const struct redis_server *redis, const char *fmt, ...)
 {
 	struct cli_result r = {.code = -1};
-	char arguments[512], command[1024];
+	char arguments[1024], command[2048];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(arguments, sizeof arguments, fmt, ap);

@@ -27,8 +27,38 @@ static int on_message(void *ctx, const struct restante_message *m)
 		memcpy(s->body, m->body, m->len);
 	s->body[m->len] = '\0';
 	snprintf(s->id, sizeof s->id, "%s", m->id);
+	snprintf(s->app, sizeof s->app, "%s", m->app);
 	snprintf(s->app_id, sizeof s->app_id, "%s", m->app_id);
+	snprintf(s->topic, sizeof s->topic, "%s", m->topic);
 	return 0;
+}
+
+static void on_reply(void *ctx, int number, unsigned code)
+{
+	struct receiver *r = ctx;
+	(void)number;
+	r->replies++;
+	r->reply = code;
+}
+
+static void on_missed(void *ctx, const char *app, uint64_t count)
+{
+	struct receiver *r = ctx;
+	size_t i = 0;
+	while (i < RECEIVER_APPS_MAX && r->missed[i].notices && strcmp(r->missed[i].app, app) != 0)
+		i++;
+	cr_assert_lt(i, RECEIVER_APPS_MAX);
+	snprintf(r->missed[i].app, sizeof r->missed[i].app, "%s", app);
+	r->missed[i].notices++;
+	r->missed[i].count += count;
+}
+
+struct missed receiver_missed(const struct receiver *r, const char *app)
+{
+	for (size_t i = 0; i < RECEIVER_APPS_MAX; i++)
+		if (r->missed[i].notices && strcmp(r->missed[i].app, app) == 0)
+			return r->missed[i];
+	return (struct missed){0};
 }
 
 static void on_state(void *ctx, enum restante_state state, unsigned code)
@@ -40,7 +70,8 @@ static void on_state(void *ctx, enum restante_state state, unsigned code)
 		r->codes[code]++;
 }
 
-void receiver_open(struct receiver *r, const struct stack *s, const char *user, const char *session)
+void receiver_open_again(struct receiver *r, const struct stack *s, const char *user, const char *session,
+			 const char *seen_file)
 {
 	char error[256] = "";
 	struct restante_options o = RESTANTE_OPTIONS_INIT;
@@ -49,11 +80,19 @@ void receiver_open(struct receiver *r, const struct stack *s, const char *user, 
 	o.balancer_keys = stack_balancer_key(s);
 	o.user = user;
 	o.session = session;
+	o.seen_file = seen_file;
 	o.on_message = on_message;
+	o.on_missed = on_missed;
 	o.on_state = on_state;
+	o.on_reply = on_reply;
 	o.ctx = r;
 	r->client = restante_open(&o, error, sizeof error);
 	cr_assert(r->client, "no client: %s", error);
+}
+
+void receiver_open(struct receiver *r, const struct stack *s, const char *user, const char *session)
+{
+	receiver_open_again(r, s, user, session, NULL);
 }
 
 void receiver_close(struct receiver *r)

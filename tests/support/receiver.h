@@ -19,12 +19,21 @@
 
 #define RECEIVER_WAIT_MS 60000 /* for a condition; generous, for sanitizers on a busy machine */
 
+#define RECEIVER_APPS_MAX 4
+
 struct shown {
 	char id[27];
-	char app_id[65];
+	char app[65], app_id[65], topic[65];
 	int stored;
 	uint8_t *body;
 	size_t len;
+};
+
+/* What it was told of messages that were displaced. */
+struct missed {
+	char app[65];
+	unsigned notices;
+	uint64_t count; /* of all of them together */
 };
 
 struct receiver {
@@ -34,17 +43,25 @@ struct receiver {
 	size_t count, cap;
 	bool refuses;        /* says "not now" to each message */
 	unsigned offered;    /* messages it said that to */
+	unsigned replies;    /* answers to its requests ... */
+	unsigned reply;      /* ... and what the last one said */
+	struct missed missed[RECEIVER_APPS_MAX];
 	unsigned onlines;    /* times that it came online */
 	unsigned codes[16];  /* times that each code was the reason to wait or stop */
 };
 
 void receiver_open(struct receiver *r, const struct stack *s, const char *user, const char *session);
+/* One that remembers in a file what it was shown, over its close. */
+void receiver_open_again(struct receiver *r, const struct stack *s, const char *user, const char *session,
+			 const char *seen_file);
 /* Logs out if online. A second time does nothing. */
 void receiver_close(struct receiver *r);
 bool receiver_is_online(const struct receiver *r);
 bool receiver_is_stopped(const struct receiver *r);
 /* Whether the message at that place has this body. */
 bool receiver_was_shown(const struct receiver *r, size_t at, const void *body, size_t len);
+/* What it was told of this App; zeros if nothing. */
+struct missed receiver_missed(const struct receiver *r, const char *app);
 
 /* Waits up to wait_ms for the network or a deadline, and lets all do what is due. */
 void receivers_turn(struct receiver *all, size_t count, unsigned wait_ms);

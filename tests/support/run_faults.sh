@@ -87,6 +87,8 @@ build_fault() # TEST...
 	local -a programs=()
 	for test in "$@"; do
 		programs+=("$(fault_program "$test")")
+		# These start the programs themselves.
+		[[ $test != integration/* ]] || programs+=(restante restante-dc restante-mb restante-lb)
 	done
 	ninja -j 2 -C "$fault_build" "${programs[@]}" >"$fault_dir/run.log" 2>&1 8>&-
 }

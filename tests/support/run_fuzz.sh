@@ -24,11 +24,12 @@ fuzz_decoders=(
 	libshared/app/config.c libshared/app/config_file.c libshared/app/hub.c libshared/app/member.c
 	libshared/app/registry_watch.c libshared/app/setting.c
 	libshared/client/options.c
-	services/dc/apps.c services/dc/auth.c services/dc/broadcast.c services/dc/delivery.c services/dc/presence.c services/dc/request.c
-	services/dc/store.c services/dc/withdraw.c
+	services/dc/apps.c services/dc/auth.c services/dc/broadcast.c services/dc/delivery.c services/dc/owed.c
+	services/dc/presence.c services/dc/presence_list.c services/dc/receipt.c services/dc/receipts.c services/dc/request.c
+	services/dc/store.c services/dc/watch.c services/dc/withdraw.c
 	services/lb/choose.c services/lb/table.c
 	services/mb/auth_redis.c services/mb/broadcast.c services/mb/delivery.c services/mb/lease.c services/mb/login.c
-	services/cli/cmd_broadcast.c services/cli/cmd_presence.c services/cli/cmd_queue.c services/cli/doctor_redis.c services/cli/option.c
+	services/cli/cmd_broadcast.c services/cli/cmd_presence.c services/cli/cmd_queue.c services/cli/cmd_receipts.c services/cli/doctor_redis.c services/cli/follow.c services/cli/option.c
 	services/cli/textclient.c
 )
 

@@ -79,6 +79,12 @@ static void put_clients(struct args *a, const struct stack_daemon *d)
 		put_addr(a, "--advertise-clients", d->relay.port);
 }
 
+static void put_flags(struct args *a, const char *const *flag)
+{
+	for (; flag && *flag; flag++)
+		put(a, "%s", *flag);
+}
+
 static void launch(struct stack_daemon *d)
 {
 	struct args a = {0};
@@ -88,6 +94,8 @@ static void launch(struct stack_daemon *d)
 	if (strcmp(d->kind, "dc") == 0) {
 		put_addr(&a, "--listen-apps", d->front);
 		put_addr(&a, "--listen-brokers", d->links);
+		put(&a, "--durability=%s", o->in_memory ? "memory" : "fsync");
+		put_flags(&a, o->dc_flags);
 	} else if (strcmp(d->kind, "lb") == 0) {
 		put_clients(&a, d);
 		put_addr(&a, "--listen-brokers", d->links);
@@ -98,8 +106,7 @@ static void launch(struct stack_daemon *d)
 		put_key(&a, d, key);
 		put(&a, "--heartbeat-s=%u", o->heartbeat_s);
 		put(&a, "--lease-s=%u", o->lease_s);
-		for (const char *const *flag = o->mb_flags; flag && *flag; flag++)
-			put(&a, "%s", *flag);
+		put_flags(&a, o->mb_flags);
 	}
 	daemon_process_start(&d->process, a.argv, NULL);
 }
@@ -160,7 +167,7 @@ void stack_start(struct stack *s, const struct stack_options *options)
 	o->lease_s = o->lease_s ? o->lease_s : 10;
 	temp_dir_make(&s->dir);
 	temp_file(&s->dir, "cluster.secret", "a secret of the cluster, in a test\n", 0600, path);
-	redis_server_start(&s->redis, &(struct redis_options){.append_always = true});
+	redis_server_start(&s->redis, &(struct redis_options){.append_always = !o->in_memory});
 	s->c = lua_connect(s->redis.port);
 	stack_app(s, "chat");
 	start_daemons(s);
@@ -299,12 +306,14 @@ void stack_app(struct stack *s, const char *app)
 	cr_assert_str_eq(lua(s->c, SCRIPT_APP_CREATE, 1, key, hash, "1700000000000"), "1");
 }
 
-void stack_client(struct stack *s, struct text_client *c)
+void stack_client_of(struct stack *s, unsigned dc, const char *app, struct text_client *c)
 {
-	struct addr apps = net_loopback(s->dc[0].front);
+	struct addr apps = net_loopback(s->dc[dc].front);
 	text_client_open(c, &apps);
-	text_client_auth(c, "chat", STACK_KEY);
+	text_client_auth(c, app, STACK_KEY);
 }
+
+void stack_client(struct stack *s, struct text_client *c) { stack_client_of(s, 0, "chat", c); }
 
 void stack_send(struct stack *s, const char *user, const char *body)
 {

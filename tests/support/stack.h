@@ -33,7 +33,8 @@ struct stack_options {
 	unsigned heartbeat_s;   /* 0: 1 */
 	unsigned lease_s;       /* 0: 10 */
 	const char *run_as;     /* NULL: who runs the test */
-	const char *const *mb_flags; /* more flags for the brokers, NULL-terminated; may be NULL */
+	const char *const *dc_flags, *const *mb_flags; /* more flags, NULL-terminated; may be NULL */
+	bool in_memory;         /* Redis writes nothing to disk, and OK means that it has it in memory */
 };
 
 struct stack_daemon {
@@ -76,8 +77,10 @@ bool stack_has_sessions(const struct stack_daemon *mb, unsigned count);
 /* A session that ends so many seconds from now, less than 0: before. Returns out. */
 const char *stack_session(struct stack *s, const char *user, int ends_in_s, char out[STACK_SESSION]);
 void stack_app(struct stack *s, const char *app); /* with STACK_KEY */
-/* An authenticated connection to the first DC. */
+/* An authenticated connection of "chat" to the first DC. */
 void stack_client(struct stack *s, struct text_client *c);
+/* ... of another App, to any. */
+void stack_client_of(struct stack *s, unsigned dc, const char *app, struct text_client *c);
 /* Sends a text by the first DC, which must answer OK. */
 void stack_send(struct stack *s, const char *user, const char *body);
 /* For clients: "ip:port,..." of the balancers, and their key in hex. */

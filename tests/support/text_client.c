@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/text_client.h"
 
+#include "base/clock.h"
 #include "support/net_support.h"
 
 #include <errno.h>
@@ -65,21 +66,30 @@ void text_client_printf(struct text_client *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* False: closed by the other side. */
-static bool read_more(struct text_client *c)
+/* 1: something came; 0: nothing in that time; -1: closed by the other side. */
+static int read_some(struct text_client *c, int wait_ms)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 	if (buf_reserve(&c->in, 4096))
 		fail("buf_reserve");
-	if (poll(&p, 1, TEXT_CLIENT_WAIT_MS) <= 0)
-		fail("no answer in time");
+	if (poll(&p, 1, wait_ms) <= 0)
+		return 0;
 	ssize_t n = recv(c->fd, buf_tail(&c->in), buf_room(&c->in), 0);
 	if (n < 0 && errno != ECONNRESET)
 		fail("recv");
 	if (n <= 0)
-		return false;
+		return -1;
 	buf_commit(&c->in, (size_t)n);
-	return true;
+	return 1;
+}
+
+/* False: closed by the other side. */
+static bool read_more(struct text_client *c)
+{
+	int got = read_some(c, TEXT_CLIENT_WAIT_MS);
+	if (got == 0)
+		fail("no answer in time");
+	return got > 0;
 }
 
 static int parse_code(const char *text)
@@ -89,16 +99,19 @@ static int parse_code(const char *text)
 		return code;
 	if (sscanf(text, "ERR %d\r\n", &code) == 1 && code >= 400)
 		return code;
+	size_t word = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	if (word > 2 && strncmp(text + word, " 1\r\n", 4) == 0)
+		return 0;
 	fprintf(stderr, "text_client: not an answer: %s\n", text);
 	abort();
 }
 
-bool text_client_read(struct text_client *c, struct text_answer *out)
+/* False: it is not whole yet. */
+static bool take_answer(struct text_client *c, struct text_answer *out)
 {
-	const uint8_t *end;
-	while (buf_len(&c->in) == 0 || !(end = memmem(buf_head(&c->in), buf_len(&c->in), "\r\n\r\n", 4)))
-		if (!read_more(c))
-			return false;
+	const uint8_t *end = buf_len(&c->in) ? memmem(buf_head(&c->in), buf_len(&c->in), "\r\n\r\n", 4) : NULL;
+	if (!end)
+		return false;
 	size_t len = (size_t)(end - buf_head(&c->in)) + 2;
 	if (len >= sizeof out->text)
 		fail("answer too long");
@@ -107,6 +120,50 @@ bool text_client_read(struct text_client *c, struct text_answer *out)
 	buf_consume(&c->in, len + 2);
 	out->code = parse_code(out->text);
 	return true;
+}
+
+bool text_client_read(struct text_client *c, struct text_answer *out)
+{
+	while (!take_answer(c, out))
+		if (!read_more(c))
+			return false;
+	return true;
+}
+
+bool text_client_read_within(struct text_client *c, struct text_answer *out, int wait_ms)
+{
+	uint64_t until = clock_mono_ms() + (uint64_t)wait_ms;
+	while (!take_answer(c, out)) {
+		uint64_t now = clock_mono_ms();
+		if (now >= until || read_some(c, (int)(until - now)) < 0)
+			return false;
+	}
+	return true;
+}
+
+bool text_client_try(struct text_client *c, struct text_answer *out)
+{
+	if (take_answer(c, out))
+		return true;
+	if (read_some(c, 0) < 0)
+		fail("closed instead of an answer");
+	return take_answer(c, out);
+}
+
+char *text_client_body(struct text_client *c, const struct text_answer *a)
+{
+	size_t len = strtoul(text_answer_value(a, "length"), NULL, 10);
+	char *body = malloc(len + 1);
+	if (!body)
+		fail("malloc");
+	while (buf_len(&c->in) < len)
+		if (!read_more(c))
+			fail("closed within a body");
+	if (len)
+		memcpy(body, buf_head(&c->in), len);
+	body[len] = '\0';
+	buf_consume(&c->in, len);
+	return body;
 }
 
 struct text_answer text_client_ask(struct text_client *c, const char *fmt, ...)

@@ -20,7 +20,7 @@ struct text_client {
 };
 
 struct text_answer {
-	int code;                   /* 200, or that of the error */
+	int code;                   /* 200, or that of the error; 0: a block of a stream */
 	char text[TEXT_ANSWER_MAX]; /* the whole answer, as it came, without the empty line */
 };
 
@@ -33,6 +33,13 @@ void text_client_write(struct text_client *c, const void *data, size_t len);
 void text_client_printf(struct text_client *c, const char *fmt, ...) RS_PRINTF(2, 3);
 /* The next answer. False: the connection was closed instead. */
 RS_MUST_CHECK bool text_client_read(struct text_client *c, struct text_answer *out);
+/* The same, and false as well if nothing whole comes within so many ms. */
+RS_MUST_CHECK bool text_client_read_within(struct text_client *c, struct text_answer *out, int wait_ms);
+/* The next answer if all of it has come by now, else false; the connection must stand. */
+RS_MUST_CHECK bool text_client_try(struct text_client *c, struct text_answer *out);
+/* The body of the answer that was read last, as its `length` says, with a NUL behind it.
+ * The caller frees it. */
+char *text_client_body(struct text_client *c, const struct text_answer *a);
 /* Writes a request and reads its answer, which must come. */
 struct text_answer text_client_ask(struct text_client *c, const char *fmt, ...) RS_PRINTF(2, 3);
 /* Nothing more comes: waits for the close. */

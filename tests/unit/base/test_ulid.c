@@ -14,6 +14,7 @@ Test(ulid, time_is_written_as_specified)
 	char text[ULID_TEXT + 1];
 	struct ulid id = ulid_make(1469918176385, zeros);
 	cr_expect_str_eq(ulid_format(&id, text), "01ARYZ6S410000000000000000");
+	cr_expect_eq(ulid_time(&id), 1469918176385);
 }
 
 Test(ulid, bytes_and_text)

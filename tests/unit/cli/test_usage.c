@@ -145,6 +145,13 @@ static const struct wrong wrongs[] = {
 	{"app|rm|chat", "Redis at 127.0.0.1:1 cannot be reached", 1},
 	{"app|create|chat", "Redis at 127.0.0.1:1 cannot be reached", 1},
 	{"presence", "wants: USER", 2},
+	{"presence|a|b c", "user", 2},
+	{"presence|--events|a", "--events is of all users", 2},
+	{"presence|--events|--json", "--events is of all users", 2},
+	{"presence|a|-C|3", "are for --events", 2},
+	{"receipts|now", "takes no arguments", 2},
+	{"receipts|--after|x", "--after wants a cursor", 2},
+	{"send|--to|a|--receipt|--no-store|x", "--receipt is for messages that are stored", 2},
 	{"queue|lss|alice", "did you mean \"queue ls\"", 2},
 	{"queue|peek|alice|nonsense", "26 characters", 2},
 	{"queue|ls|alice", "Redis at 127.0.0.1:1 cannot be reached", 1},
@@ -164,7 +171,7 @@ Test(usage, wrong_use_is_refused_with_a_clear_word, .timeout = 120)
 	}
 }
 
-static const char *const commands[] = {"send", "broadcast", "listen", "session", "app", "presence", "queue", "brokers", "doctor"};
+static const char *const commands[] = {"send", "broadcast", "listen", "session", "app", "presence", "receipts", "queue", "brokers", "doctor"};
 
 Test(usage, each_command_has_help_that_tells_its_exit_codes, .timeout = 60)
 {

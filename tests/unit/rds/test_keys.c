@@ -21,14 +21,43 @@ Test(keys, names)
 	cr_assert_str_eq(k, "rs:broadcast:{all}:version");
 	key_broadcast_once(k, "chat", 4, "news-3", 6);
 	cr_assert_str_eq(k, "rs:broadcast:{all}:once:{chat}:news-3");
+	key_topics_of(k, "alice", 5);
+	cr_assert_str_eq(k, "rs:{alice}:topics");
+	key_topic(k, "news/+/#", 8);
+	cr_assert_str_eq(k, "rs:topic:{news/+/#}");
+	key_topics(k);
+	cr_assert_str_eq(k, "rs:topics");
 	key_app(k, "chat", 4);
 	cr_assert_str_eq(k, "rs:app:chat");
+	key_awaited(k, "chat", 4);
+	cr_assert_str_eq(k, "rs:app:{chat}:awaited");
+	key_receipts(k, "chat", 4);
+	cr_assert_str_eq(k, "rs:app:{chat}:receipts");
+	key_awaiting(k);
+	cr_assert_str_eq(k, "rs:awaiting");
 	cr_assert_eq(key_apps(k), strlen("rs:apps"));
 	cr_assert_str_eq(k, "rs:apps");
 	key_member(k, "broker", "mb1");
 	cr_assert_str_eq(k, "rs:broker:mb1");
 	key_members(k, "broker");
 	cr_assert_str_eq(k, "rs:brokers");
+}
+
+Test(keys, of_a_fan_out)
+{
+	char k[KEY_MAX];
+	struct ulid id;
+	cr_assert_eq(ulid_parse("01JDCF3K7Q9R8W2ZT5XV6YB4NM", &id), RS_OK);
+	key_fan(k, &id);
+	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}");
+	key_fan_to(k, &id);
+	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}:to");
+	key_fan_body(k, &id);
+	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}:body");
+	key_fan_once(k, "chat", 4, "order-17", 8);
+	cr_assert_str_eq(k, "rs:fan:once:{chat}:order-17");
+	key_fans(k);
+	cr_assert_str_eq(k, "rs:fans");
 }
 
 Test(keys, session_key_holds_only_the_hash)

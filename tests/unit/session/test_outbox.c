@@ -284,6 +284,31 @@ Test(outbox, an_expired_message_becomes_void)
 }
 
 /* Whatever became of its pieces so far, one empty frame goes out in their place. */
+/* All arrived, nothing is due: the owner comes at expiry_ms, and the client hears of it
+ * before it takes the message. */
+Test(outbox, one_that_arrived_and_is_not_taken_becomes_void_in_time)
+{
+	struct outbox o;
+	struct frame f[64];
+	outbox_init(&o, 1);
+	cr_expect_eq(o.expiry_ms, UINT64_MAX);
+	cr_assert_eq(add_until(&o, 1, 100, 5900), RS_OK);
+	cr_assert_eq(add_until(&o, 2, 100, 5600), RS_OK);
+	cr_assert_eq(fill(&o, 1, 1000, f, 5000), 2);
+	cr_expect_eq(o.expiry_ms, 1600);
+	ack_piece(&o, 1, 1, 1, 1010);
+	ack_piece(&o, 2, 1, 1, 1010);
+	cr_assert_eq(fill(&o, 2, 1599, f, 5599), -1);
+	cr_expect_eq(o.expiry_ms, 1600);
+	cr_assert_eq(fill(&o, 2, 1600, f, 5600), 1);
+	cr_expect(f[0].message.ref == 2 && f[0].message.total == 0);
+	cr_expect_eq(o.expiry_ms, 1900);
+	cr_assert_eq(fill(&o, 3, 1950, f, 5950), 1);
+	cr_expect(f[0].message.ref == 1 && f[0].message.total == 0);
+	cr_expect_eq(o.expiry_ms, UINT64_MAX);
+	outbox_deinit(&o);
+}
+
 Test(outbox, a_withdrawn_message_becomes_void)
 {
 	static const struct {
