@@ -17,7 +17,7 @@ ARGV     1    record     as in message_store
          5    keep       ms for which it is remembered what became of a message
          6    once_ttl   ms for which the App's id is remembered
          7    max_count  the most messages the user's queues may hold
-         8    max_bytes  ... and bytes of records
+         8    max_bytes  ... and bytes of records, with bodies that lie elsewhere
          9    app_count  the most messages of this App; 0: no limit of its own
          10   app_bytes  ... and bytes of records
          11   policy     reject, drop-oldest or drop-lowest
@@ -70,6 +70,7 @@ local LOWEST_FIRST = {3, 1, 2} -- lanes, by what is given up first
 local rank = {[3] = 1, [1] = 2, [2] = 3}
 local app = look(record)
 if not app then return redis.error_reply('ERR message_place: not a record') end
+local record_size = size_of(record)
 
 local at = call('HMGET', presence, 'broker', 'boot', 'conn', 'owner')
 local function answer_with(...)
@@ -83,6 +84,9 @@ if once then
 end
 local off = call('HMGET', settings, 'off:' .. app, 'off:*')
 if off[1] or off[2] then
+	if once and is_of_many(record) then
+		call('SET', once, sub(record, 1, 26) .. (at[1] and ' pushed' or ' dropped'), 'PX', once_ttl)
+	end
 	if not at[1] then return {'off'} end
 	return answer_with('off', '', '')
 end
@@ -110,11 +114,12 @@ local function make_index(state)
 	for i = 1, 3 do
 		each_record(queues[i], 0, function(r)
 			add('count', 1)
-			add('bytes', #r)
+			local size = size_of(r)
+			add('bytes', size)
 			local of, ends = look(r)
 			if not of then return end
 			add('count:' .. of, 1)
-			add('bytes:' .. of, #r)
+			add('bytes:' .. of, size)
 			fields.soonest = math.min(fields.soonest, ends)
 			local key = collapse_of(r)
 			if key then fields[field_of(of, key)] = i .. ' ' .. sub(r, 1, 26) end
@@ -179,7 +184,7 @@ end
 
 -- What would be over its limit with the new one in and `gone` out; nil: nothing.
 local function over(gone)
-	local n, b = 1 - gone.count, #record - gone.bytes
+	local n, b = 1 - gone.count, record_size - gone.bytes
 	if app_count > 0 and counts.app_count + n > app_count then return 'messages of the App' end
 	if app_bytes > 0 and counts.app_bytes + b > app_bytes then return 'bytes of the App' end
 	if counts.count + n > max_count then return 'messages' end
@@ -189,7 +194,7 @@ end
 
 local gone -- messages that will leave: count, bytes, and {lane, record, event}
 local function give_up(from, r, event)
-	gone.count, gone.bytes = gone.count + 1, gone.bytes + #r
+	gone.count, gone.bytes = gone.count + 1, gone.bytes + size_of(r)
 	gone[#gone + 1] = {lane = from, record = r, event = event}
 end
 
@@ -316,9 +321,9 @@ if counts.count == gone.count and lane == 1 and collapse == '' then
 	call('DEL', index)
 else
 	call('HSET', index, 'seen', counts.exact and state_of_queues() or '',
-		'count', counts.count + 1 - gone.count, 'bytes', counts.bytes + #record - gone.bytes,
+		'count', counts.count + 1 - gone.count, 'bytes', counts.bytes + record_size - gone.bytes,
 		'count:' .. app, counts.app_count + 1 - gone.count,
-		'bytes:' .. app, counts.app_bytes + #record - gone.bytes,
+		'bytes:' .. app, counts.app_bytes + record_size - gone.bytes,
 		'soonest', math.min(counts.soonest, expires), 'since', counts.exact and 0 or counts.since + 1)
 	if collapse ~= '' then call('HSET', index, field_of(app, collapse), lane .. ' ' .. sub(record, 1, 26)) end
 	keep_index()

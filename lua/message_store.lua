@@ -22,7 +22,8 @@ RETURNS  {'stored', count}                                      offline
          {'duplicate', id, state[, broker, boot, conn, owner]}  the id given the first time, and
                                                                 what was answered then
          {'off', '', '', broker, boot, conn, owner}             the user does not want what is
-         {'off'}                                                stored; nothing was written
+         {'off'}                                                stored; nothing was written, but
+                                                                `once` of a fan-out
          {'more'}                                               message_place must do it;
                                                                 nothing was written, only
                                                                 what expired was taken out
@@ -58,6 +59,10 @@ end
 if call('EXISTS', settings, index) > 0 then
 	local off = call('HMGET', settings, 'off:' .. app, 'off:*')
 	if off[1] or off[2] then
+		-- It comes by again, and is to find who was served.
+		if once and is_of_many(record) then
+			call('SET', once, sub(record, 1, 26) .. (at[1] and ' pushed' or ' dropped'), 'PX', once_ttl)
+		end
 		if not at[1] then return {'off'} end
 		return {'off', '', '', at[1], at[2], at[3], at[4]}
 	end

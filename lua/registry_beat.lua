@@ -4,7 +4,8 @@
 KEYS     1  member           hash, rs:broker:<id>, rs:dc:<id> or rs:lb:<id>
 ARGV     1  ttl              ms after which the member is forgotten
          2+ field, value...  whatever it has to say of itself, in pairs
-RETURNS  Redis's time in ms, which is also the field `beat`
+RETURNS  Redis's time in ms, which is also the field `beat`; with the field `drain`,
+         which registry_drain writes: {the time, that field}
 CALLERS  every daemon, once a second (app/registry.h) ]]
 
 if #KEYS ~= 1 or #ARGV < 1 or #ARGV % 2 ~= 1 then
@@ -18,4 +19,6 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', member, 'beat', string.format('%.0f', now), unpack(ARGV, FIRST_FIELD))
 redis.call('PEXPIRE', member, ttl)
+local drain = redis.call('HGET', member, 'drain')
+if drain then return {now, drain} end
 return now

@@ -149,6 +149,8 @@ static const char *value_form(const struct setting *s)
 		return "IP:PORT,...";
 	case SETTING_KEYS:
 		return "KEY,...";
+	case SETTING_ISPS:
+		return "ISP=IP:PORT,...";
 	case SETTING_FLAG:
 		return "yes|no";
 	case SETTING_NAME:

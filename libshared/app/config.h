@@ -11,6 +11,7 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "base/isps.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,7 @@ enum setting_kind {
 	SETTING_ADDR,   /* struct addr, "ip:port" */
 	SETTING_ADDRS,  /* struct addr_set, "ip:port,ip:port" */
 	SETTING_KEYS,   /* struct key_set, X25519 public keys, hexadecimal, comma separated */
+	SETTING_ISPS,   /* struct isp_set, "isp=ip:port,isp=ip:port" */
 	SETTING_FLAG,   /* bool, "yes" or "no" */
 };
 

@@ -10,7 +10,6 @@
  */
 #include "app/daemon.h"
 
-#include "app/http.h"
 #include "app/keyfile.h"
 #include "app/privileges.h"
 #include "app/vitals.h"
@@ -41,6 +40,7 @@ struct run {
 
 	struct ev_loop *loop;
 	struct http *http;
+	struct http_handler http_events;
 	struct vitals vitals;
 	void *app;
 	ev_signal term, interrupt, hangup;
@@ -90,8 +90,8 @@ static void print_help(const struct daemon *d)
 	       "the environment, the environment over the file.\n\nSettings:\n");
 	config_print_help(d->settings, d->setting_count, stdout);
 	print_ports(d);
-	printf("\nSignals: TERM or INT stops in order (within 5 s; a second one ends at once)%s.\n",
-	       d->reload ? "; HUP reloads" : "");
+	printf("\nSignals: TERM or INT stops in order (within 5 s%s; a second one ends at once)%s.\n",
+	       d->stop_extra_s ? " and drain_s" : "", d->reload ? "; HUP reloads" : "");
 	printf("Exit codes: 0 stopped in order, 1 failure, 2 wrong usage or configuration.\n");
 }
 
@@ -205,16 +205,22 @@ static void write_metrics(void *ctx, struct metrics *m)
 		r->d->metrics(r->app, m);
 }
 
-static const struct http_handler http_events = {write_metrics, not_ready};
+static int write_page(void *ctx, const char *value, struct buf *out)
+{
+	const struct run *r = ctx;
+	return r->d->page.write(r->app, value, out);
+}
 
 static int open_http(struct run *r)
 {
 	static const struct addr none;
 	char text[ADDR_TEXT_MAX];
 	const struct addr *at = &r->common->listen_http;
+	r->http_events = (struct http_handler){write_metrics, not_ready,
+					       {r->d->page.path, r->d->page.argument, write_page}};
 	if (addr_equal(at, &none))
 		return RS_OK;
-	int err = http_open(&r->http, r->loop, at, &http_events, r);
+	int err = http_open(&r->http, r->loop, at, &r->http_events, r);
 	if (err) {
 		snprintf(r->fault, sizeof r->fault, "listen_http %s: %s", addr_format(at, text),
 			 err == RS_ESYS ? strerror(errno) : err_str(err));
@@ -279,7 +285,7 @@ static void watch_signals(struct run *r)
 	watch_signal(r, &r->term, on_stop, SIGTERM);
 	watch_signal(r, &r->interrupt, on_stop, SIGINT);
 	watch_signal(r, &r->hangup, on_hangup, SIGHUP);
-	ev_timer_init(&r->stop_timer, on_late, stop_s, 0.0);
+	ev_timer_init(&r->stop_timer, on_late, stop_s + (r->d->stop_extra_s ? r->d->stop_extra_s(r->config) : 0), 0.0);
 	r->stop_timer.data = r;
 }
 

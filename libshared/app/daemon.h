@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every daemon does the same way: --help, --version, --check-config,
  * --config; logging; signals; HTTP for /metrics, /healthz and /readyz; drop of
- * privileges; an orderly stop within five seconds. A daemon's main() is one
+ * privileges; an orderly stop within five seconds, or as many more as it asks for. A daemon's main() is one
  * call of daemon_main() with its table. */
 #ifndef APP_DAEMON_H
 #define APP_DAEMON_H
 
 #include "app/config.h"
+#include "app/http.h"
 #include "app/metrics.h"
 
 #include <stdbool.h>
@@ -58,10 +59,13 @@ struct daemon {
 	/* SIGTERM or SIGINT: begin to stop; call daemon_stopped() when done. After five
 	 * seconds it ends anyway. NULL: stop at once. */
 	void (*stop)(void *app);
+	/* Seconds beyond the five that its settings allow a stop to take. NULL: none. */
+	unsigned (*stop_extra_s)(const void *config);
 	void (*free)(void *app);
 	void (*reload)(void *app);              /* SIGHUP; may be NULL */
 	const char *(*not_ready)(void *app);    /* NULL: ready, else why not, for /readyz */
 	void (*metrics)(void *app, struct metrics *m);
+	struct http_page page;                  /* over HTTP, with the app for its ctx; path NULL: none */
 };
 
 /* Exit codes: 0 stopped in order, 1 failure, 2 wrong usage or configuration. */

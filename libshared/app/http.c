@@ -73,9 +73,27 @@ static enum MHD_Result answer_ready(const struct http *h, struct MHD_Connection 
 	return why ? answer_line(c, MHD_HTTP_SERVICE_UNAVAILABLE, why) : answer_line(c, MHD_HTTP_OK, "ready");
 }
 
-static bool is_known(const char *path)
+static bool is_page(const struct http *h, const char *path)
 {
-	return !strcmp(path, "/metrics") || !strcmp(path, "/healthz") || !strcmp(path, "/readyz");
+	return h->handler->page.path && strcmp(path, h->handler->page.path) == 0;
+}
+
+static enum MHD_Result answer_page(const struct http *h, struct MHD_Connection *c)
+{
+	const struct http_page *page = &h->handler->page;
+	struct buf text = {0};
+	int err = page->write(h->ctx, MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, page->argument), &text);
+	if (buf_len(&text) == 0 || text.start != 0 || (err && err != RS_EINVAL)) {
+		buf_deinit(&text);
+		return answer_line(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+	}
+	return answer(c, err ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_OK, "text/plain; charset=utf-8", text.data,
+		      buf_len(&text), true);
+}
+
+static bool is_known(const struct http *h, const char *path)
+{
+	return is_page(h, path) || !strcmp(path, "/metrics") || !strcmp(path, "/healthz") || !strcmp(path, "/readyz");
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *path, const char *method,
@@ -84,7 +102,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 	static int header_seen;
 	const struct http *h = cls;
 	(void)version, (void)upload;
-	if (!is_known(path))
+	if (!is_known(h, path))
 		return answer_line(c, MHD_HTTP_NOT_FOUND, "not found; there are /metrics, /healthz and /readyz");
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return answer_line(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
@@ -99,6 +117,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 		return answer_metrics(h, c);
 	if (strcmp(path, "/readyz") == 0)
 		return answer_ready(h, c);
+	if (is_page(h, path))
+		return answer_page(h, c);
 	return answer_line(c, MHD_HTTP_OK, "ok");
 }
 

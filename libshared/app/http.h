@@ -5,7 +5,7 @@
  *   GET /healthz  200 "ok": the loop turns
  *   GET /readyz   200 "ready", or 503 with the reason
  *
- * HEAD too. Any other path is 404, any other method 405. At most
+ * and one page of the daemon's own, if it has one. HEAD too. Any other path is 404, any other method 405. At most
  * HTTP_CONNECTIONS_MAX at a time; one idle for HTTP_IDLE_S is closed. Runs no
  * thread: libmicrohttpd's epoll set is watched by the loop. */
 #ifndef APP_HTTP_H
@@ -22,9 +22,17 @@
 struct ev_loop;
 struct http;
 
+/* A page of text for a question in the address: GET <path>?<argument>=... */
+struct http_page {
+	const char *path, *argument;
+	/* value: NULL if it was not given. RS_EINVAL: 400, and out says what is wrong. */
+	int (*write)(void *ctx, const char *value, struct buf *out);
+};
+
 struct http_handler {
 	void (*metrics)(void *ctx, struct metrics *m);
 	const char *(*not_ready)(void *ctx); /* NULL: ready, else why not */
+	struct http_page page;               /* path NULL: none */
 };
 
 /* Port 0 takes a free one; http_local() says which. RS_ESYS with errno, when the

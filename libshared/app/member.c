@@ -12,13 +12,13 @@
 _Static_assert(ADDR_TEXT_MAX <= sizeof((struct member_fields *)0)->text[0], "an address fits");
 _Static_assert(NAME_MAX_BYTES < sizeof((struct member_fields *)0)->text[0], "a name fits");
 
-/* The place for the value of a new field. */
+/* The place for the value of a new field; its length is set in the end. */
 static char *add(struct member_fields *out, const char *name)
 {
-	size_t i = out->count / 2;
+	char *text = out->text[out->count / 2];
 	out->at[out->count++] = RDS_STR(name);
-	out->count++;
-	return out->text[i];
+	out->at[out->count++].data = text;
+	return text;
 }
 
 static void add_number(struct member_fields *out, const char *name, uint64_t v)
@@ -31,6 +31,14 @@ static void add_addr(struct member_fields *out, const char *name, const struct a
 	static const struct addr none;
 	if (!addr_equal(a, &none))
 		addr_format(a, add(out, name));
+}
+
+static void add_isps(struct member_fields *out, const struct isp_set *isps)
+{
+	if (!isps->count)
+		return;
+	add(out, "isps");
+	out->at[out->count - 1].data = isps_format(isps, out->isps);
 }
 
 static void add_key(struct member_fields *out, const uint8_t key[32])
@@ -46,16 +54,18 @@ void member_write(const struct member *m, bool counts, struct member_fields *out
 	add_number(out, "boot", m->boot);
 	add_addr(out, "address", &m->address);
 	add_addr(out, "link", &m->link);
+	add_addr(out, "http", &m->http);
 	add_key(out, m->key);
 	if (m->zone[0])
 		snprintf(add(out, "zone"), sizeof out->text[0], "%s", m->zone);
+	add_isps(out, &m->isps);
 	if (counts) {
 		add_number(out, "sessions", m->sessions);
 		add_number(out, "capacity", m->capacity);
 		snprintf(add(out, "draining"), sizeof out->text[0], "%s", m->draining ? "yes" : "no");
 	}
 	for (size_t i = 0; i < out->count / 2; i++)
-		out->at[2 * i + 1] = RDS_STR(out->text[i]);
+		out->at[2 * i + 1].len = strlen(out->at[2 * i + 1].data);
 }
 
 static bool read_number(const char *text, uint64_t max, uint64_t *out)
@@ -95,12 +105,17 @@ static bool read_yes_no(const char *text, bool *out)
 /* Fields of later versions are passed over. */
 static bool read_field(const char *name, const char *text, size_t len, struct member *out)
 {
+	const char *fault;
 	if (strcmp(name, "boot") == 0)
 		return read_number(text, UINT64_MAX, &out->boot);
 	if (strcmp(name, "address") == 0)
 		return addr_parse(text, &out->address) == RS_OK;
 	if (strcmp(name, "link") == 0)
 		return addr_parse(text, &out->link) == RS_OK;
+	if (strcmp(name, "http") == 0)
+		return addr_parse(text, &out->http) == RS_OK;
+	if (strcmp(name, "isps") == 0)
+		return isps_parse(text, &out->isps, &fault) == RS_OK;
 	if (strcmp(name, "key") == 0)
 		return hex_decode(text, out->key, sizeof out->key) == RS_OK;
 	if (strcmp(name, "zone") == 0)

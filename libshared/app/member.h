@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A member of the registry as fields of its Redis hash, in plain words:
  *
- *   boot 8127… address 127.0.0.1:7200 link 127.0.0.1:7101 key <64 hex> zone eu1
+ *   boot 8127… address 127.0.0.1:7200 link 127.0.0.1:7101 http 127.0.0.1:7380
+ *   key <64 hex> zone eu1 isps norda=203.0.113.7:7200
  *   sessions 12 capacity 250000 draining no
  *
  * Used by registry.c and registry_watch.c. */
@@ -10,13 +11,14 @@
 
 #include "app/registry.h"
 
-#define MEMBER_FIELDS_MAX 8
+#define MEMBER_FIELDS_MAX 10
 #define MEMBER_KIND_MAX 16
 
 struct member_fields {
 	struct rds_arg at[2 * MEMBER_FIELDS_MAX]; /* name, value, ...; they borrow `text` */
 	size_t count;
 	char text[MEMBER_FIELDS_MAX][2 * 32 + 1];
+	char isps[ISPS_TEXT_MAX];
 };
 
 /* What is zero is left out; sessions, capacity and draining are there when

@@ -31,6 +31,8 @@ struct registry {
 	bool left, freed;
 	void (*done)(void *ctx);
 	void *done_ctx;
+	void (*on_drain)(void *ctx, uint32_t over_s);
+	void *drain_ctx;
 };
 
 static void deinit_if_last(struct registry *r)
@@ -82,16 +84,26 @@ static void note_refusal(struct registry *r, int err, const struct redisReply *r
 	r->refused = why != NULL;
 }
 
+/* A number, or that number and what registry_drain has left for us. */
+static bool read_beat(const struct redisReply *reply, int64_t *beat_ms, int64_t *drain_s)
+{
+	uint64_t over;
+	*drain_s = reply_uint(reply_at(reply, 1), REGISTRY_DRAIN_MAX_S, &over) ? (int64_t)over : -1;
+	return reply_int(reply_count(reply) ? reply_at(reply, 0) : reply, beat_ms) && *beat_ms > 0;
+}
+
 static void on_beat(void *ctx, int err, const struct redisReply *reply)
 {
 	struct registry *r = ctx;
-	int64_t beat_ms;
+	int64_t beat_ms, drain_s = -1;
 	r->pending--;
 	r->beating = false;
 	if (!r->freed && !r->left) {
-		if (!err && reply_int(reply, &beat_ms) && beat_ms > 0)
+		if (!err && read_beat(reply, &beat_ms, &drain_s))
 			put_in_set(r, beat_ms);
 		note_refusal(r, err, reply);
+		if (drain_s >= 0 && r->on_drain)
+			r->on_drain(r->drain_ctx, (uint32_t)drain_s);
 	}
 	deinit_if_last(r);
 }
@@ -148,6 +160,12 @@ void registry_update(struct registry *r, const struct member *self)
 	struct member next = *self;
 	memcpy(next.id, r->self.id, sizeof next.id);
 	r->self = next;
+}
+
+void registry_on_drain(struct registry *r, void (*fn)(void *ctx, uint32_t over_s), void *ctx)
+{
+	r->on_drain = fn;
+	r->drain_ctx = ctx;
 }
 
 /* The answer to the last request of a leave; those before it are there too. */

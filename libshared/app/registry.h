@@ -6,6 +6,7 @@
 #define APP_REGISTRY_H
 
 #include "base/addr.h"
+#include "base/isps.h"
 #include "base/name.h"
 #include "rds/rds.h"
 
@@ -15,6 +16,7 @@
 #define REGISTRY_ALIVE_MS 2500 /* a member whose beat is older is not used */
 #define REGISTRY_TTL_MS 5000   /* expiry of its hash */
 #define REGISTRY_MEMBERS_MAX 256
+#define REGISTRY_DRAIN_MAX_S 86400
 
 /* All fields of all kinds; a kind uses what it has (zero: absent). */
 struct member {
@@ -23,8 +25,10 @@ struct member {
 	uint64_t beat_ms;          /* Redis time of the last beat */
 	struct addr address;       /* broker, lb: clients' UDP; dc: Apps' TCP */
 	struct addr link;          /* dc, lb: where brokers connect */
+	struct addr http;          /* lb: where it explains its choice */
 	uint8_t key[32];           /* broker, lb: X25519 public key */
 	char zone[NAME_MAX_BYTES + 1];
+	struct isp_set isps;       /* broker: addresses for the clients of some ISPs */
 	uint32_t sessions, capacity; /* broker */
 	bool draining;             /* broker */
 	bool alive;                /* in a listing: beat within REGISTRY_ALIVE_MS */
@@ -37,6 +41,9 @@ struct registry;
 RS_MUST_CHECK int registry_join(struct registry **out, struct ev_loop *loop, struct rds *rds,
 				const char *kind, const struct member *self);
 void registry_update(struct registry *r, const struct member *self);
+/* Somebody has told this member by registry_drain to drain within so many seconds;
+ * said again with each beat. */
+void registry_on_drain(struct registry *r, void (*fn)(void *ctx, uint32_t over_s), void *ctx);
 /* Takes the member out at once (orderly stop), then calls done (may be NULL). */
 void registry_leave(struct registry *r, void (*done)(void *ctx), void *ctx);
 void registry_free(struct registry *r);

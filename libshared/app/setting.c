@@ -122,6 +122,15 @@ static int store_keys(const char *text, struct key_set *field, char *problem)
 	return RS_OK;
 }
 
+static int store_isps(const char *text, struct isp_set *field, char *problem)
+{
+	const char *fault;
+	int err = isps_parse(text, field, &fault);
+	if (err)
+		snprintf(problem, SETTING_PROBLEM_MAX, "%s, for example norda=203.0.113.7:7200", fault);
+	return err;
+}
+
 static int store_flag(const char *text, bool *field, char *problem)
 {
 	bool yes = strcmp(text, "yes") == 0;
@@ -153,6 +162,8 @@ int setting_store(const struct setting *s, const char *text, void *out,
 		return store_addrs(text, field, problem);
 	case SETTING_KEYS:
 		return store_keys(text, field, problem);
+	case SETTING_ISPS:
+		return store_isps(text, field, problem);
 	case SETTING_FLAG:
 		return store_flag(text, field, problem);
 	}
@@ -171,6 +182,7 @@ void setting_clear(const struct setting *s, void *out)
 		[SETTING_ADDR] = sizeof(struct addr),
 		[SETTING_ADDRS] = sizeof(struct addr_set),
 		[SETTING_KEYS] = sizeof(struct key_set),
+		[SETTING_ISPS] = sizeof(struct isp_set),
 		[SETTING_FLAG] = sizeof(bool),
 	};
 	memset((char *)out + s->offset, 0, sizes[s->kind]);

@@ -54,6 +54,18 @@ int addr_parse(const char *text, struct addr *out)
 	return RS_OK;
 }
 
+int addr_parse_host(const char *text, struct addr *out)
+{
+	char full[ADDR_TEXT_MAX + 8];
+	bool bare = strchr(text, ':') != strrchr(text, ':') && text[0] != '[';
+	if (strlen(text) >= ADDR_TEXT_MAX)
+		return RS_EINVAL;
+	if (!bare && addr_parse(text, out) == RS_OK)
+		return RS_OK;
+	snprintf(full, sizeof full, bare ? "[%s]:0" : "%s:0", text);
+	return addr_parse(full, out);
+}
+
 bool addr_is_v4(const struct addr *a) { return memcmp(a->ip, v4_prefix, 12) == 0; }
 
 uint16_t addr_port(const struct addr *a)

@@ -20,6 +20,8 @@ struct addr {
 
 /* "127.0.0.1:7200" or "[::1]:7200"; no names, no lookups. */
 RS_MUST_CHECK int addr_parse(const char *text, struct addr *out);
+/* The same, or an address by itself (IPv6 with brackets or without): port 0. */
+RS_MUST_CHECK int addr_parse_host(const char *text, struct addr *out);
 /* Writes the same form; returns out. */
 const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool addr_equal(const struct addr *a, const struct addr *b);

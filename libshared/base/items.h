@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#define ITEM_MAX 80 /* an address or a key in hexadecimal, and a NUL */
+#define ITEM_MAX 128 /* an ISP with its address, a key in hexadecimal, and a NUL */
 
 /* Takes the next item, without the blanks around it, and moves *at behind it. False
  * at the end (*at is NULL). One that is too long to be any good comes out empty. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rds/keys.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A key as it is being written. What does not fit makes the whole key empty:
@@ -147,6 +149,14 @@ static size_t fan_key(char *out, const struct ulid *id, const char *what)
 size_t key_fan(char out[KEY_MAX], const struct ulid *id) { return fan_key(out, id, "}"); }
 size_t key_fan_to(char out[KEY_MAX], const struct ulid *id) { return fan_key(out, id, "}:to"); }
 size_t key_fan_body(char out[KEY_MAX], const struct ulid *id) { return fan_key(out, id, "}:body"); }
+
+size_t key_fan_names(char out[KEY_MAX], const struct ulid *id, uint64_t attempt)
+{
+	char what[32];
+	snprintf(what, sizeof what, "}:to:%" PRIu64, attempt);
+	return fan_key(out, id, what);
+}
+
 size_t key_fans(char out[KEY_MAX]) { return whole_key(out, "rs:fans"); }
 
 size_t key_fan_once(char out[KEY_MAX], const char *app, size_t app_len, const char *id, size_t id_len)

@@ -26,9 +26,11 @@ size_t key_once(char out[KEY_MAX], const char *user, size_t len, const char *app
 size_t key_topics_of(char out[KEY_MAX], const char *user, size_t len); /* rs:{user}:topics, set of filters */
 size_t key_topic(char out[KEY_MAX], const char *filter, size_t len);   /* rs:topic:{<filter>}, set of users */
 size_t key_topics(char out[KEY_MAX]);                                  /* rs:topics, set of filters */
-/* A fan-out; its three keys share the hash tag {<message id>}. */
+/* A fan-out; its keys share the hash tag {<message id>}. */
 size_t key_fan(char out[KEY_MAX], const struct ulid *id);              /* rs:fan:{<id>}, hash */
 size_t key_fan_to(char out[KEY_MAX], const struct ulid *id);           /* rs:fan:{<id>}:to, list of names */
+/* rs:fan:{<id>}:to:<attempt>, the names as they are written before there is a fan-out */
+size_t key_fan_names(char out[KEY_MAX], const struct ulid *id, uint64_t attempt);
 size_t key_fan_body(char out[KEY_MAX], const struct ulid *id);         /* rs:fan:{<id>}:body, string */
 size_t key_fans(char out[KEY_MAX]);                                    /* rs:fans, zset of ids by lease end */
 size_t key_fan_once(char out[KEY_MAX], const char *app, size_t app_len, const char *id,

@@ -156,6 +156,7 @@ static bool put_piece(struct outbox *o, struct outmsg *m, unsigned i, struct wri
 	m->piece[i].sent_ms = o->sent_ms = now_ms;
 	m->piece[i].was_sent = true;
 	set_state(o, m, i, PIECE_IN_FLIGHT);
+	o->sent++;
 	return true;
 }
 
@@ -264,6 +265,7 @@ void outbox_on_seen(struct outbox *o, uint32_t seen, uint32_t next)
 			if (p->state != PIECE_IN_FLIGHT || p->number + REORDER > seen)
 				continue;
 			set_state(o, m, i, PIECE_WAITING);
+			o->again++;
 			lost = true;
 			if (p->number > greatest)
 				greatest = p->number;
@@ -293,8 +295,10 @@ void outbox_on_timeout(struct outbox *o)
 	}
 	for (struct outmsg *m = first_message(o); !is_end(o, m); m = next_message(m))
 		for (unsigned i = 0; i < m->pieces; i++)
-			if (m->piece[i].state == PIECE_IN_FLIGHT)
+			if (m->piece[i].state == PIECE_IN_FLIGHT) {
 				set_state(o, m, i, PIECE_WAITING);
+				o->again += o->rtt.backoff == 0; /* later ones tell of silence, not of loss */
+			}
 	o->cwnd = OUTBOX_CWND_MIN;
 	if (++o->rtt.backoff >= OUTBOX_GIVE_UP)
 		o->stalled = true;

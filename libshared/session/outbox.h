@@ -44,6 +44,7 @@ struct outbox {
 	uint16_t pace_rest_us;        /* what the pauses so far were too short, below a millisecond */
 	uint8_t burst;                /* packets sent at sent_ms */
 	struct rtt rtt;
+	uint32_t sent, again;         /* pieces, since the owner set both to 0; lost and so sent again */
 	bool stalled;                 /* gave up until a sign of life */
 	uint8_t probes;               /* times it asked whether the oldest was taken, in vain */
 };

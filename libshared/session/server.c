@@ -17,6 +17,7 @@ enum {
 	SWEEP_LEAST = 1024,
 	LOGIN_MS = 15000,      /* the broker's own answer to a login takes longer: refuse */
 	LOGIN_RETRY_MS = 2000,
+	PATH_PIECES = 256,     /* a busy outbox is reported after so many */
 	OUTBOX_KEPT_MS = 2000, /* an empty one, with what it learned of the way */
 };
 
@@ -49,10 +50,22 @@ int server_new(struct server **out, const struct server_config *config,
 	return RS_OK;
 }
 
+/* Not of one whose client is silent: that tells of the client. */
+static void report_path(struct server *s, const struct session *x)
+{
+	struct outbox *o = x->outbox;
+	struct server_path p = {rtt_smoothed_ms(&o->rtt), o->sent, o->again};
+	if (!s->config.on_path || o->rtt.smoothed_x8 == 0 || o->rtt.backoff > 0 || o->sent == 0)
+		return;
+	o->sent = o->again = 0;
+	s->config.on_path(s->ctx, &x->addr, &p);
+}
+
 static void free_outbox(struct server *s, struct session *x)
 {
 	if (!x->outbox)
 		return;
+	report_path(s, x);
 	heap_remove(&s->timers, &x->outbox->timer);
 	outbox_deinit(x->outbox);
 	free(x->outbox);
@@ -63,6 +76,7 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
+	s->config.on_path = NULL;
 	for (uint32_t i = 0; i < s->table.size; i++)
 		free_outbox(s, table_at(&s->table, i));
 	table_deinit(&s->table);
@@ -340,6 +354,8 @@ static void sweep_one(struct server *s, struct session *x, uint64_t now_ms)
 			server_close_session(s, x->conn, now_ms, CLOSE_TIMEOUT);
 		} else if (x->outbox && x->outbox->count == 0 && now_ms - x->outbox->sent_ms >= OUTBOX_KEPT_MS) {
 			free_outbox(s, x);
+		} else if (x->outbox && x->outbox->sent >= PATH_PIECES) {
+			report_path(s, x);
 		}
 		break;
 	case SESSION_CLOSED:

@@ -40,6 +40,12 @@
 
 struct server;
 
+/* What the way to a client was like lately. */
+struct server_path {
+	uint32_t rtt_ms;
+	uint32_t sent, again; /* pieces of messages; those that had to be sent again */
+};
+
 struct server_config {
 	struct keypair key;            /* static key, pinned by clients through the LB */
 	uint64_t boot;
@@ -47,6 +53,12 @@ struct server_config {
 	uint32_t sessions_max;         /* at most 2^22 */
 	uint32_t cookie_above;         /* half-open handshakes that make the cookie required */
 	struct gate_config gate;       /* with the source of random bytes */
+	/* May be NULL. A key pair made ahead, for one handshake; false: there is none, it
+	 * is made then. */
+	bool (*ephemeral)(void *ctx, struct keypair *out);
+	/* May be NULL. A session delivered something to this address, and heard of it;
+	 * `ctx` is that of the handler. */
+	void (*on_path)(void *ctx, const struct addr *to, const struct server_path *p);
 };
 
 struct server_handler {

@@ -60,7 +60,8 @@ static int write_resp(struct server *s, struct session *x, struct noise *noise, 
 	reset_token(s, x->conn, &x->addr, p.reset_token);
 	resp_payload_write(&p, payload);
 	packet_write_hello(resp, PACKET_RESP, attempt);
-	int err = x25519_generate(s->config.gate.random, &e);
+	bool ahead = s->config.ephemeral && s->config.ephemeral(s->ctx, &e);
+	int err = ahead ? RS_OK : x25519_generate(s->config.gate.random, &e);
 	if (!err)
 		err = noise_write_resp(noise, &e, payload, sizeof payload, resp + HELLO_HEADER);
 	if (!err)

@@ -248,24 +248,77 @@ static void read_kick(struct reader *r, struct link_kick *k)
 	k->broker = read_name(r);
 }
 
+static struct link_isp read_isp(struct reader *r)
+{
+	struct link_isp i = {.isp = read_name(r)};
+	read_copy(r, &i.address, sizeof i.address);
+	return i;
+}
+
+static struct link_path read_path(struct reader *r)
+{
+	struct link_path p = {.isp = read_name(r)};
+	p.rtt_ms = (uint16_t)read_uint(r, 2);
+	p.loss = read_upto(r, 2, LINK_LOSS_MAX);
+	return p;
+}
+
+static void write_list(struct writer *w, uint8_t count, uint8_t most, const struct reader *list)
+{
+	if (count > most)
+		w->failed = true;
+	write_uint(w, count, 1);
+	if (reader_left(list))
+		write_bytes(w, list->at, reader_left(list));
+}
+
+/* Sees that all are there and good, and keeps where they lie. */
+static uint8_t read_isps(struct reader *r, struct reader *list)
+{
+	uint8_t count = (uint8_t)read_upto(r, 1, LINK_ISPS_MAX);
+	const uint8_t *from = r->at;
+	for (unsigned i = 0; i < count && !r->failed; i++)
+		(void)read_isp(r);
+	*list = reader_over(from, r->failed ? 0 : (size_t)(r->at - from));
+	return count;
+}
+
+static uint8_t read_paths(struct reader *r, struct reader *list)
+{
+	uint8_t count = (uint8_t)read_upto(r, 1, LINK_PATHS_MAX);
+	const uint8_t *from = r->at;
+	for (unsigned i = 0; i < count && !r->failed; i++)
+		(void)read_path(r);
+	*list = reader_over(from, r->failed ? 0 : (size_t)(r->at - from));
+	return count;
+}
+
 static void write_load(struct writer *w, const struct link_load *l)
 {
 	write_uint(w, l->sessions, 4);
 	write_uint(w, l->capacity, 4);
+	write_uint(w, l->packets, 4);
+	write_uint(w, l->lag_ms, 2);
 	write_uint(w, l->draining, FLAG_BYTES);
 	write_bytes(w, &l->address, sizeof l->address);
 	write_bytes(w, l->key, 32);
 	write_name(w, &l->zone);
+	write_list(w, l->isp_count, LINK_ISPS_MAX, &l->isps);
+	write_list(w, l->path_count, LINK_PATHS_MAX, &l->paths);
 }
 
 static void read_load(struct reader *r, struct link_load *l)
 {
 	l->sessions = (uint32_t)read_uint(r, 4);
 	l->capacity = (uint32_t)read_uint(r, 4);
+	l->packets = (uint32_t)read_uint(r, 4);
+	l->lag_ms = (uint16_t)read_uint(r, 2);
 	l->draining = read_upto(r, FLAG_BYTES, 1) == 1;
 	read_copy(r, &l->address, sizeof l->address);
 	l->key = read_bytes(r, 32);
 	l->zone = read_zone(r);
+	l->isp_count = read_isps(r, &l->isps);
+	l->path_count = read_paths(r, &l->paths);
 }
 
 static void write_presence(struct writer *w, const struct link_presence *p)
@@ -342,7 +395,23 @@ int link_decode(const uint8_t *data, size_t len, struct link_message *out)
 	return RS_OK;
 }
 
-/* --- records of a BATCH --- */
+/* --- lists: of a LOAD, of a BATCH --- */
+
+void link_add_isp(struct writer *w, const struct link_isp *i)
+{
+	write_name(w, &i->isp);
+	write_bytes(w, &i->address, sizeof i->address);
+}
+
+void link_add_path(struct writer *w, const struct link_path *p)
+{
+	write_name(w, &p->isp);
+	write_uint(w, p->rtt_ms, 2);
+	write_uint(w, p->loss, 2);
+}
+
+struct link_isp link_next_isp(struct reader *isps) { return read_isp(isps); }
+struct link_path link_next_path(struct reader *paths) { return read_path(paths); }
 
 void link_add_record(struct writer *w, const void *record, size_t len)
 {

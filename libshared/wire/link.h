@@ -26,8 +26,12 @@
  * 17  BROADCAST DC>MB     record blob32   (not kept: to all who are online here)
  * 18  KEPT     DC>MB      -   (the kept broadcasts have changed: read them again)
  * 19  WITHDRAW DC>MB      conn u32, owner u64, id16   (not to be shown any more)
- * 20  LOAD     MB>LB      sessions u32, capacity u32, draining u8, address 18,
- *                         key 32, zone str8
+ * 20  LOAD     MB>LB      sessions u32, capacity u32, packets u32 (in and out, a second),
+ *                         lag_ms u16 (of its loop), draining u8, address 18, key 32,
+ *                         zone str8, count u8, (isp str8, address 18) each: its address
+ *                         in the network of that ISP; count u8, (isp str8, rtt_ms u16,
+ *                         loss u16) each: what it measured of clients there, loss in
+ *                         thousandths of packets
  * 21  PRESENCE MB>DC      online u8, at u64 (ms since 1970), user str8
  *
  * Lane: which of the user's queues, enum priority. Status: 0 done; 1 fenced (another login owns the user now); 2 unavailable (try
@@ -49,6 +53,9 @@
 #define LINK_VERSION 2
 #define LINK_ACK_MAX 1024       /* ids in an ACK */
 #define LINK_ACK_BYTES (ULID_BYTES + 8) /* an id and when it was handed over */
+#define LINK_ISPS_MAX 8         /* addresses for ISPs in a LOAD */
+#define LINK_PATHS_MAX 32       /* ISPs of which a LOAD tells what was measured */
+#define LINK_LOSS_MAX 1000
 #define LINK_ACK_VOID (1ull << 63)
 #define LINK_BATCH_MAX 1024     /* records in a BATCH */
 #define LINK_BATCH_BYTES (256 * 1024) /* of records in a BATCH, one more record aside */
@@ -157,12 +164,27 @@ struct link_presence {
 	struct link_name user;
 };
 
+struct link_isp {
+	struct link_name isp;
+	struct addr address;
+};
+
+/* What a broker measured of the clients of an ISP. */
+struct link_path {
+	struct link_name isp;
+	uint16_t rtt_ms, loss; /* loss: of a thousand packets */
+};
+
 struct link_load {
 	uint32_t sessions, capacity;
+	uint32_t packets;   /* in and out, in the last second */
+	uint16_t lag_ms;
 	bool draining;
 	struct addr address;
 	const uint8_t *key; /* 32 bytes */
 	struct link_name zone;
+	uint8_t isp_count, path_count;
+	struct reader isps, paths; /* take them with link_next_isp(), link_next_path() */
 };
 
 struct link_message {
@@ -190,6 +212,12 @@ RS_MUST_CHECK int link_encode(const struct link_message *m, uint8_t *out, size_t
 RS_MUST_CHECK int link_decode(const uint8_t *data, size_t len, struct link_message *out);
 
 void link_add_record(struct writer *w, const void *record, size_t len);
+/* LOAD as BATCH: the lists are readers over what these have written. */
+void link_add_isp(struct writer *w, const struct link_isp *i);
+void link_add_path(struct writer *w, const struct link_path *p);
+/* The next of a decoded LOAD. */
+struct link_isp link_next_isp(struct reader *isps);
+struct link_path link_next_path(struct reader *paths);
 /* The next record of a decoded BATCH (decoding made sure that all are there). */
 const uint8_t *link_next_record(struct reader *records, size_t *len);
 

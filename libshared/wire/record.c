@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const priority_words[PRIORITIES] = {
+	[PRIORITY_NORMAL] = "normal", [PRIORITY_HIGH] = "high", [PRIORITY_LOW] = "low",
+};
+
 enum { TIME_DIGITS = 13 };
 #define TIME_MAX 9999999999999u /* the year 2286 */
 
@@ -18,7 +22,8 @@ static bool is_well_formed(const struct record *r)
 {
 	return !name_fault(r->app, r->app_len) && is_name_or_none(r->app_id, r->app_id_len) &&
 	       !is_none(r->app_id, r->app_id_len) && is_name_or_none(r->collapse, r->collapse_len) &&
-	       is_name_or_none(r->topic, r->topic_len) && r->sent_ms <= TIME_MAX && r->expires_ms <= TIME_MAX;
+	       is_name_or_none(r->topic, r->topic_len) && r->sent_ms <= TIME_MAX && r->expires_ms <= TIME_MAX &&
+	       (r->body_elsewhere || r->elsewhere_len == 0);
 }
 
 static void write_word(struct writer *w, const char *lead, const char *word, size_t len)
@@ -34,6 +39,15 @@ static void write_time(struct writer *w, uint64_t ms)
 	write_bytes(w, text, TIME_DIGITS + 1);
 }
 
+static void write_elsewhere(struct writer *w, size_t bytes)
+{
+	char text[16];
+	if (bytes)
+		write_bytes(w, text, (size_t)snprintf(text, sizeof text, " f=%u", (unsigned)bytes));
+	else
+		write_word(w, " f", "", 0);
+}
+
 static void write_tokens(struct writer *w, const struct record *r)
 {
 	static const char *const priority[] = {"", " p=high", " p=low"};
@@ -43,7 +57,8 @@ static void write_tokens(struct writer *w, const struct record *r)
 	if (r->topic_len)
 		write_word(w, " t=", r->topic, r->topic_len);
 	write_word(w, r->receipt ? " r" : "", "", 0);
-	write_word(w, r->body_elsewhere ? " f" : "", "", 0);
+	if (r->body_elsewhere)
+		write_elsewhere(w, r->elsewhere_len);
 }
 
 int record_format(const struct record *r, uint8_t *out, size_t cap)
@@ -52,7 +67,7 @@ int record_format(const struct record *r, uint8_t *out, size_t cap)
 	char id[ULID_TEXT + 1];
 	if (!is_well_formed(r))
 		return RS_EINVAL;
-	if (r->body_len > RECORD_BODY_MAX)
+	if (r->body_len > RECORD_BODY_MAX || r->elsewhere_len > RECORD_BODY_MAX)
 		return RS_ELIMIT;
 	write_word(&w, "", ulid_format(&r->id, id), ULID_TEXT);
 	write_word(&w, " ", r->app, r->app_len);
@@ -106,6 +121,24 @@ static bool take_named(const char *at, size_t len, const char *lead, const char 
 	return true;
 }
 
+/* "f", or "f=" and a number from 1 on, as write_elsewhere() writes it. */
+static bool take_elsewhere(const char *at, size_t len, size_t *bytes)
+{
+	enum { DIGITS_MAX = 5 };
+	size_t v = 0;
+	if (is_word(at, len, "f"))
+		return true;
+	if (len < 3 || len > 2 + DIGITS_MAX || memcmp(at, "f=", 2) != 0 || at[2] == '0')
+		return false;
+	for (size_t i = 2; i < len; i++) {
+		if (at[i] < '0' || at[i] > '9')
+			return false;
+		v = v * 10 + (size_t)(at[i] - '0');
+	}
+	*bytes = v;
+	return v <= RECORD_BODY_MAX;
+}
+
 /* One of the words after the App's id: its place in their order, 0 if it is none. */
 static int parse_token(const char *at, size_t len, struct record *r)
 {
@@ -121,7 +154,7 @@ static int parse_token(const char *at, size_t len, struct record *r)
 		r->receipt = true;
 		return 4;
 	}
-	if (is_word(at, len, "f")) {
+	if (take_elsewhere(at, len, &r->elsewhere_len)) {
 		r->body_elsewhere = true;
 		return 5;
 	}

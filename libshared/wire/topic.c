@@ -87,8 +87,8 @@ static void put_level(struct writer *w, size_t i, const char *at, size_t len)
 	write_bytes(w, at, len);
 }
 
-/* The first `count` levels, of which those in `wild` are '+'; and '#'. */
-static void give(const struct levels *l, size_t count, unsigned wild, bool rest, topic_filter_fn *fn, void *ctx)
+/* The first `count` levels, of which those in `wild` are '+'; and '#'. False: enough. */
+static bool give(const struct levels *l, size_t count, unsigned wild, bool rest, topic_filter_fn *fn, void *ctx)
 {
 	char filter[NAME_MAX_BYTES];
 	struct writer w = writer_over(filter, sizeof filter);
@@ -99,8 +99,9 @@ static void give(const struct levels *l, size_t count, unsigned wild, bool rest,
 			put_level(&w, i, l->at[i].at, l->at[i].len);
 	if (rest)
 		put_level(&w, count, "#", 1);
-	if (!w.failed && writer_len(&w)) /* what is too long was never subscribed to */
-		fn(ctx, filter, writer_len(&w));
+	if (w.failed || writer_len(&w) == 0) /* what is too long was never subscribed to */
+		return true;
+	return fn(ctx, filter, writer_len(&w));
 }
 
 void topic_each_filter(const char *topic, size_t len, topic_filter_fn *fn, void *ctx)
@@ -113,9 +114,10 @@ void topic_each_filter(const char *topic, size_t len, topic_filter_fn *fn, void 
 		for (unsigned wild = 0; wild < 1u << count; wild++) {
 			if (no_wild && (wild & 1))
 				continue;
-			if (count == l.count)
-				give(&l, count, wild, false, fn, ctx);
-			if (count < TOPIC_LEVELS_MAX) /* a filter has no ninth level */
-				give(&l, count, wild, true, fn, ctx);
+			if (count == l.count && !give(&l, count, wild, false, fn, ctx))
+				return;
+			/* a filter has no ninth level */
+			if (count < TOPIC_LEVELS_MAX && !give(&l, count, wild, true, fn, ctx))
+				return;
 		}
 }

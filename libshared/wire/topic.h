@@ -27,8 +27,9 @@ const char *topic_filter_fault(const char *filter, size_t len);
 bool topic_matches(const char *filter, size_t filter_len, const char *topic, size_t topic_len);
 
 /* Calls fn for each filter that matches a topic (which was checked) and is a name, in an
- * order that is always the same; no two are equal. The filter is borrowed for the call. */
-typedef void topic_filter_fn(void *ctx, const char *filter, size_t len);
+ * order that is always the same; no two are equal. The filter is borrowed for the call; fn
+ * says false when it wants no more. */
+typedef bool topic_filter_fn(void *ctx, const char *filter, size_t len);
 void topic_each_filter(const char *topic, size_t len, topic_filter_fn *fn, void *ctx);
 
 #endif

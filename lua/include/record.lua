@@ -1,5 +1,5 @@
 -- What the scripts know of a record (libshared/wire/record.h):
--- "<id> <app> <sent> <expires> <app's id or ->[ p=..][ c=..][ t=..][ r][ f]\n<body>"
+-- "<id> <app> <sent> <expires> <app's id or ->[ p=..][ c=..][ t=..][ r][ f=..]\n<body>"
 local find, sub = string.find, string.sub
 local CHUNK = 64 -- records read at a time
 local GONE = '\0gone'
@@ -24,6 +24,16 @@ end
 
 local function wants_receipt(record)
 	return find(words_of(record), ' r ', 1, true) ~= nil
+end
+
+-- Whether it is a fan-out's, whose body lies elsewhere.
+local function is_of_many(record)
+	return find(words_of(record), ' f[ =]') ~= nil
+end
+
+-- Its bytes, with those of a body that lies elsewhere.
+local function size_of(record)
+	return #record + (tonumber(string.match(words_of(record), ' f=(%d+) $')) or 0)
 end
 
 -- A record that cannot be read counts as not expired: never delete what is not understood.

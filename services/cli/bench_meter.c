@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench_meter.h"
 
-#include "probe.h"
+#include "page.h"
 #include "say.h"
 
-#include "base/buf.h"
-#include "base/clock.h"
-
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { CONNECT_MS = 3000, ANSWER_MS = 10000, PAGE_MAX = 1 << 20 };
-
-static int read_page(int fd, struct buf *page)
-{
-	static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: broker\r\nConnection: close\r\n\r\n";
-	uint64_t until = clock_mono_ms() + ANSWER_MS;
-	if (send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) != (ssize_t)sizeof ask - 1)
-		return RS_ELOST;
-	while (buf_len(page) < PAGE_MAX) {
-		if (probe_wait(fd, POLLIN, until))
-			return RS_ETIMEOUT;
-		if (buf_reserve(page, 4097))
-			return RS_ENOMEM;
-		ssize_t n = recv(fd, buf_tail(page), 4096, 0);
-		if (n == 0)
-			return RS_OK;
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return RS_ELOST;
-		if (n > 0)
-			buf_commit(page, (size_t)n);
-	}
-	return RS_ELIMIT;
-}
 
 static bool find(const char *page, const char *name, double *out)
 {
@@ -61,23 +31,19 @@ static int take(const char *page, struct reading *r)
 int meter_read(const struct addr *at, struct reading *out)
 {
 	char text[ADDR_TEXT_MAX];
+	const char *why;
 	struct buf page = {0};
-	int fd = -1;
+	int code = 0;
 	*out = (struct reading){0};
-	int err = probe_connect(at, CONNECT_MS, &fd);
+	int err = page_get(at, "/metrics", &code, &page, &why);
 	if (err)
 		say("the broker's metrics at %s cannot be reached: %s; is --metrics its listen_http?",
-		    addr_format(at, text), probe_reason(err));
-	if (!err)
-		err = read_page(fd, &page);
-	if (!err)
-		err = buf_append(&page, "", 1);
-	if (!err)
+		    addr_format(at, text), why);
+	if (!err) {
 		err = take((const char *)buf_head(&page), out);
-	if (err && fd >= 0)
-		say("the page http://%s/metrics is not that of a broker", addr_format(at, text));
+		if (err)
+			say("the page http://%s/metrics is not that of a broker", addr_format(at, text));
+	}
 	buf_deinit(&page);
-	if (fd >= 0)
-		close(fd);
 	return err;
 }

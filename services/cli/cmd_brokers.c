@@ -4,8 +4,10 @@
 #include "operator.h"
 #include "option.h"
 #include "output.h"
+#include "page.h"
 #include "say.h"
 
+#include "base/buf.h"
 #include "base/bytes.h"
 
 #include <inttypes.h>
@@ -14,11 +16,14 @@
 
 struct options {
 	bool json;
+	const char *explain;
 };
 
 static const struct option options[] = {
 	{.name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct options, json),
 	 .doc = "one JSON object a line, with the key, boot number and last beat as well"},
+	{.name = "explain", .kind = OPTION_TEXT, .offset = offsetof(struct options, explain), .value = "ADDRESS",
+	 .doc = "why a client at ADDRESS is told which brokers, as a balancer sees it now"},
 	{.name = NULL},
 };
 
@@ -47,41 +52,84 @@ static void print(const struct member *m)
 	       m->zone[0] ? m->zone : "-", m->sessions, m->capacity, state(m));
 }
 
-static int run(const struct settings *s, int argc, char **argv)
+static int print_list(const struct options *o, const struct member *members, size_t count)
 {
-	struct options o = {false};
-	struct operator op;
-	size_t count = 0;
-	if (option_parse(&cmd_brokers, &argc, argv, &o))
-		return EXIT_USAGE;
-	if (argc != 1)
-		return option_usage(&cmd_brokers, "takes no arguments");
-	struct member *members = calloc(REGISTRY_MEMBERS_MAX, sizeof *members);
-	if (!members)
-		return say("out of memory"), EXIT_FAILED;
-	int err = operator_open(&op, s, false);
-	if (!err)
-		err = operator_members(&op, "broker", members, &count);
-	operator_close(&op);
+	int err = RS_OK;
 	for (size_t i = 0; i < count && !err; i++) {
-		if (o.json)
+		if (o->json)
 			err = print_json(&members[i]);
 		else
 			print(&members[i]);
 	}
 	if (!err && count == 0)
 		say("no broker has registered itself of late");
+	return err;
+}
+
+/* The answer of a balancer; not 0: it was said why there is none. */
+static int ask_balancer(const struct member *lb, const struct addr *client)
+{
+	char host[ADDR_TEXT_MAX], at[ADDR_TEXT_MAX], path[ADDR_TEXT_MAX + 32];
+	const char *why;
+	struct buf page = {0};
+	int code = 0;
+	snprintf(path, sizeof path, "/explain?address=%s", addr_format(client, host));
+	int err = page_get(&lb->http, path, &code, &page, &why);
+	if (err)
+		say("balancer %s at http://%s: %s", lb->id, addr_format(&lb->http, at), why);
+	else if (code != 200)
+		say("balancer %s at http://%s does not explain: it answers %d", lb->id, addr_format(&lb->http, at), code);
+	else
+		printf("balancer %s\n%s", lb->id, (const char *)buf_head(&page));
+	buf_deinit(&page);
+	return err || code != 200 ? RS_EREMOTE : RS_OK;
+}
+
+/* The first balancer that answers. */
+static int explain(const struct addr *client, const struct member *lbs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (lbs[i].alive && addr_port(&lbs[i].http) && ask_balancer(&lbs[i], client) == RS_OK)
+			return RS_OK;
+	say("no balancer could be asked; they answer on their listen_http, and only where it listens");
+	return RS_EREMOTE;
+}
+
+static int run(const struct settings *s, int argc, char **argv)
+{
+	struct options o = {0};
+	struct addr client;
+	struct operator op;
+	size_t count = 0;
+	if (option_parse(&cmd_brokers, &argc, argv, &o))
+		return EXIT_USAGE;
+	if (argc != 1)
+		return option_usage(&cmd_brokers, "takes no arguments");
+	if (o.explain && addr_parse_host(o.explain, &client))
+		return option_usage(&cmd_brokers, "--explain wants the IP address of a client, for example 203.0.113.7");
+	struct member *members = calloc(REGISTRY_MEMBERS_MAX, sizeof *members);
+	if (!members)
+		return say("out of memory"), EXIT_FAILED;
+	int err = operator_open(&op, s, false);
+	if (!err)
+		err = operator_members(&op, o.explain ? "lb" : "broker", members, &count);
+	operator_close(&op);
+	if (!err)
+		err = o.explain ? explain(&client, members, count) : print_list(&o, members, count);
 	free(members);
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 
 const struct command cmd_brokers = {
 	.name = "brokers",
-	.usage = "[--json]",
+	.usage = "[--json]\n--explain ADDRESS",
 	.summary = "list the brokers and their load",
 	.text = "Lists the brokers from the registry in Redis (redis), one line each: id, address, zone\n"
 		"(- if none), sessions/capacity, and the state: alive, silent (no beat for 2.5 s: no\n"
 		"longer handed out) or draining (takes no new sessions).\n\n"
+		"With --explain asks a balancer which brokers it tells a client at ADDRESS, and why: the\n"
+		"ISP and zone it takes the client to be in, and for each broker the points (less is\n"
+		"better; a point is a millisecond) and the load.\n\n"
 		"Exit codes: " EXIT_HELP ".\nNo brokers: 0.",
 	.options = options,
 	.run = run,

@@ -102,7 +102,8 @@ static int print_line(char *line, bool json)
 	return json ? print_json(&u) : print(&u, true);
 }
 
-static int print_list(struct textclient *t, const struct text_answer *a, bool json)
+/* A line for each of `count` users. */
+static int print_list(struct textclient *t, const struct text_answer *a, int count, bool json)
 {
 	struct buf body = {0};
 	int code = textclient_body(t, a, &body) ? EXIT_FAILED : EXIT_DONE;
@@ -110,6 +111,11 @@ static int print_list(struct textclient *t, const struct text_answer *a, bool js
 	for (char *line; code == EXIT_DONE && rest && *rest;) {
 		line = strsep(&rest, "\n");
 		code = print_line(line, json);
+		count--;
+	}
+	if (code == EXIT_DONE && count != 0) {
+		say("the DC's answer has %s lines than users were asked for", count > 0 ? "fewer" : "more");
+		code = EXIT_FAILED;
 	}
 	buf_deinit(&body);
 	return code;
@@ -144,7 +150,7 @@ static int ask(const struct settings *s, int count, char **users, bool json)
 	if (err == RS_EREMOTE)
 		say("the DC refuses: %u %s", answer.code, reason ? reason : "");
 	else if (!err)
-		code = count == 1 ? print_one(&answer, users[0], json) : print_list(&t, &answer, json);
+		code = count == 1 ? print_one(&answer, users[0], json) : print_list(&t, &answer, count, json);
 done:
 	textclient_close(&t);
 	buf_deinit(&request);

@@ -21,6 +21,7 @@
 	X(receipts) \
 	X(queue) \
 	X(brokers) \
+	X(drain) \
 	X(doctor) \
 	X(bench)
 

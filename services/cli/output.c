@@ -24,13 +24,11 @@ const char *output_time(uint64_t wall_ms, char out[OUTPUT_TIME_MAX])
 void output_record(const struct record *r)
 {
 	char id[ULID_TEXT + 1], sent[OUTPUT_TIME_MAX], expires[OUTPUT_TIME_MAX];
-	static const char *const priority[PRIORITIES] = {
-		[PRIORITY_NORMAL] = "normal", [PRIORITY_HIGH] = "high", [PRIORITY_LOW] = "low",
-	};
 	printf("%s %.*s %s %s %zu %.*s %s\n", ulid_format(&r->id, id), (int)r->app_len, r->app,
-	       output_time(r->sent_ms, sent), output_time(r->expires_ms, expires), r->body_len,
+	       output_time(r->sent_ms, sent), output_time(r->expires_ms, expires),
+	       r->body_elsewhere ? r->elsewhere_len : r->body_len,
 	       r->app_id_len ? (int)r->app_id_len : 1, r->app_id_len ? r->app_id : "-",
-	       priority[r->priority]);
+	       priority_words[r->priority]);
 }
 
 int output_json(json_t *object)

@@ -88,13 +88,14 @@ static int receive_some(struct textclient *t, uint64_t deadline_ms)
 	return RS_OK;
 }
 
-/* What a DC says goes to a terminal: what that might obey is replaced. */
-static void make_harmless(char *text, size_t len)
+/* What a DC says goes to a terminal: what that might obey is replaced. A CR overwrites
+ * the line; those at the ends of header lines are not printed. */
+static void make_harmless(char *text, size_t len, bool header)
 {
 	for (size_t i = 0, n; i < len; i += n) {
 		uint32_t cp = 0;
 		n = utf8_next((uint8_t *)text + i, len - i, &cp);
-		if (n > 0 && (cp == '\r' || cp == '\n' || !utf8_is_control(cp)))
+		if (n > 0 && ((cp == '\r' && header) || cp == '\n' || !utf8_is_control(cp)))
 			continue;
 		text[i] = '?';
 		n = 1;
@@ -116,7 +117,7 @@ static int take_apart(struct text_answer *a, const uint8_t *data, size_t len)
 		return RS_EINVAL;
 	memcpy(a->text, data, len);
 	a->len = len;
-	make_harmless(a->text, len);
+	make_harmless(a->text, len, true);
 	a->text[len] = '\0';
 	bool ok = strncmp(a->text, "OK ", 3) == 0, block = is_block(a->text);
 	if (!ok && !block && strncmp(a->text, "ERR ", 4) != 0)
@@ -187,7 +188,7 @@ int textclient_body(struct textclient *t, const struct text_answer *a, struct bu
 		return fail(t, err, "DC at %s did not answer as it should: %s", addr_format(&t->dc, at), err_str(err));
 	if (len)
 		memcpy(buf_tail(out), buf_head(&t->in), (size_t)len);
-	make_harmless((char *)buf_tail(out), (size_t)len);
+	make_harmless((char *)buf_tail(out), (size_t)len, false);
 	buf_tail(out)[len] = '\0';
 	buf_commit(out, (size_t)len);
 	buf_consume(&t->in, (size_t)len);

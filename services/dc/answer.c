@@ -83,7 +83,7 @@ struct answer *answer_new(struct dc *dc, struct conn *conn)
 	a->body_len = a->handed = 0;
 	a->id_len = a->text_len = a->name_len = a->record_len = 0;
 	a->record = NULL;
-	a->many = false;
+	a->many = NULL;
 	return a;
 }
 
@@ -103,17 +103,20 @@ void answer_free(struct answer *a)
 	p->spare_count++;
 }
 
-bool many_take(struct dc *dc)
+bool many_take(struct dc *dc, struct app *app)
 {
-	if (dc->many == MANY_MAX)
+	if (dc->many == MANY_MAX || app->many == MANY_APP_MAX)
 		return false;
 	dc->many++;
+	app_get(app)->many++;
 	return true;
 }
 
-void many_release(struct dc *dc)
+void many_release(struct dc *dc, struct app *app)
 {
 	dc->many--;
+	app->many--;
+	app_put(app);
 	if (dc->apps)
 		apps_wake(dc->apps);
 }
@@ -160,8 +163,8 @@ static void become_ready(struct answer *a, struct writer *w)
 	a->text_len = writer_len(w);
 	a->ready = true;
 	if (a->many) /* what it needs from here on counts with the connection's answers */
-		many_release(a->dc);
-	a->many = false;
+		many_release(a->dc, a->many);
+	a->many = NULL;
 	if (a->conn)
 		conn_flush(a->conn);
 	else

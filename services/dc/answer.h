@@ -23,10 +23,12 @@
 #include <stdint.h>
 
 #define ANSWER_TEXT_MAX 512
+#define MANY_APP_MAX 4 /* of one App, so that none holds all ... */
 #define MANY_MAX 16 /* requests of many recipients, from their first byte until the answer is ready */
 #define ANSWER_RECORD_SMALL 640 /* a longer record gets memory of its own */
 
 struct dc;
+struct app;
 struct conn;
 
 struct answer {
@@ -42,7 +44,7 @@ struct answer {
 	uint8_t *body;             /* after the text; NULL: none */
 	size_t body_len;
 	size_t handed;             /* bytes of text and body that the stream has */
-	bool many;                 /* holds one of the DC's MANY_MAX places */
+	struct app *many;          /* holds one of the DC's MANY_MAX places for this App; NULL: none */
 
 	/* What the request asked for. */
 	char name[NAME_MAX_BYTES]; /* the user; of AUTH the App */
@@ -70,9 +72,9 @@ void answers_metrics(const struct answers *p, struct metrics *m);
 struct answer *answer_new(struct dc *dc, struct conn *conn);
 void answer_free(struct answer *a);
 /* Takes one of the places for requests of many recipients, for a request that begins;
- * false: all are taken. Given back when the answer is ready, or by many_release(). */
-bool many_take(struct dc *dc);
-void many_release(struct dc *dc);
+ * false: all are taken, or MANY_APP_MAX by this App. Given back when the answer is ready, or by many_release(). */
+bool many_take(struct dc *dc, struct app *app);
+void many_release(struct dc *dc, struct app *app);
 void answer_set_name(struct answer *a, struct text_span name);
 /* Memory for a record of up to len bytes in a->record. */
 RS_MUST_CHECK int answer_reserve_record(struct answer *a, size_t len);

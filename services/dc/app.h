@@ -34,6 +34,7 @@ struct app {
 	uint64_t tokens_ms;       /* when they were counted last */
 	uint64_t read_ms;         /* when Redis was asked last */
 	unsigned invalid;         /* bit by enum app_limit: Redis has no valid value, and it was logged */
+	unsigned many;            /* places for requests of many recipients that it holds here; answer.h */
 	uint64_t refused_rate, refused_size; /* since the last line of the log about it */
 };
 

@@ -2,6 +2,7 @@
 #include "brokers.h"
 
 #include "app/registry.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "dc.h"
 #include "delivery.h"
@@ -15,12 +16,27 @@ struct living {
 	uint64_t boot;
 };
 
+/* A broker whose link broke is gone, whatever the registry still says of that boot,
+ * until it beats again. */
+struct lost {
+	uint64_t boot;
+	uint64_t broke_ms; /* Redis's time */
+};
+
+enum {
+	LOST_MAX = 64,
+	SLACK_MS = REGISTRY_BEAT_MS / 2, /* a listing tells Redis's time late, by how long it took */
+};
+
 struct brokers {
 	struct dc *dc;
 	struct hub *hub;
 	struct registry_watch *watch;
 	struct living living[REGISTRY_MEMBERS_MAX]; /* as the registry said last */
 	size_t living_count;
+	struct lost lost[LOST_MAX]; /* the latest */
+	size_t lost_at;
+	uint64_t redis_ahead_ms;    /* Redis's clock minus our monotonic one, as last seen */
 };
 
 bool brokers_alive(const struct brokers *p, struct link_name id, uint64_t boot)
@@ -33,6 +49,25 @@ bool brokers_alive(const struct brokers *p, struct link_name id, uint64_t boot)
 			return true;
 	}
 	return false;
+}
+
+static bool is_lost(const struct brokers *p, const struct member *m)
+{
+	for (size_t i = 0; i < LOST_MAX; i++)
+		if (p->lost[i].boot == m->boot && m->beat_ms <= p->lost[i].broke_ms)
+			return true;
+	return false;
+}
+
+/* Its users are offline from now on, and not when its last beat is old. */
+static void note_lost(struct brokers *p, uint64_t boot)
+{
+	p->lost[p->lost_at++ % LOST_MAX] = (struct lost){boot, clock_mono_ms() + p->redis_ahead_ms + SLACK_MS};
+	for (size_t i = 0; i < p->living_count;)
+		if (p->living[i].boot == boot)
+			p->living[i] = p->living[--p->living_count];
+		else
+			i++;
 }
 
 int brokers_send(struct brokers *p, struct link_name id, uint64_t boot, const struct link_message *m)
@@ -84,6 +119,7 @@ static void on_gone(void *ctx, struct hub_link *l)
 	struct brokers *p = ctx;
 	if (!l->user)
 		return;
+	note_lost(p, l->boot); /* if another link of it is there, that one counts */
 	watch_unlinked(p->dc->watchers, l->id, l->boot);
 	delivery_orphan(l->user);
 	free(l->user);
@@ -92,11 +128,11 @@ static void on_gone(void *ctx, struct hub_link *l)
 static void on_members(void *ctx, const struct member *members, size_t count, uint64_t redis_now_ms)
 {
 	struct brokers *p = ctx;
-	(void)redis_now_ms;
+	p->redis_ahead_ms = redis_now_ms - clock_mono_ms();
 	p->living_count = 0;
 	for (size_t i = 0; i < count && p->living_count < REGISTRY_MEMBERS_MAX; i++) {
 		struct living *l = &p->living[p->living_count];
-		if (!members[i].alive)
+		if (!members[i].alive || is_lost(p, &members[i]))
 			continue;
 		memcpy(l->id, members[i].id, sizeof l->id);
 		l->boot = members[i].boot;

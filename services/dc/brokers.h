@@ -32,7 +32,7 @@ RS_MUST_CHECK int brokers_send(struct brokers *p, struct link_name id, uint64_t 
 			       const struct link_message *m);
 /* To every broker that is linked here; how many were told. */
 size_t brokers_send_all(struct brokers *p, const struct link_message *m);
-/* Linked here, or alive in the registry. */
+/* Linked here, or alive in the registry (with a beat since its link broke, if it did). */
 bool brokers_alive(const struct brokers *p, struct link_name id, uint64_t boot);
 
 #endif

@@ -20,8 +20,9 @@
 static void give_place_back(struct conn *c)
 {
 	if (c->many)
-		many_release(c->dc);
-	c->many = c->waits_many = false;
+		many_release(c->dc, c->many);
+	c->many = NULL;
+	c->waits_many = false;
 }
 
 void conn_begin_feed(struct conn *c, struct feed *f)
@@ -233,6 +234,8 @@ static void refuse_body(struct conn *c, struct buf *in, const struct text_reques
 	if (!a)
 		return;
 	request_take_id(a, r);
+	c->need = 0; /* the App may have been removed while a long body came */
+	give_place_back(c);
 	if (r->body_len > TEXT_BODY_SKIP_MAX)
 		conn_last(c);
 	else
@@ -250,7 +253,7 @@ static void take_whole(struct conn *c, struct buf *in, const struct text_request
 	if (!a)
 		return;
 	a->many = c->many;
-	c->many = false;
+	c->many = NULL;
 	request_handle(c, a, r, buf_head(in) + r->header_len);
 	c->need = 0;
 	c->part = PART_NONE;
@@ -266,12 +269,12 @@ static bool take_place(struct conn *c, const struct text_request *r)
 {
 	if (c->many || !request_is_many(c, r))
 		return true;
-	if (!many_take(c->dc)) {
+	if (!many_take(c->dc, c->app)) {
 		c->waits_many = true;
 		pause_conn(c);
 		return false;
 	}
-	c->many = true;
+	c->many = c->app;
 	stream_set_in_max(c->stream, TEXT_HEADER_MAX + TEXT_MANY_MAX);
 	return true;
 }

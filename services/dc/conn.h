@@ -82,7 +82,7 @@ struct conn {
 	struct list answers;       /* struct answer, in the order of the requests */
 	size_t answer_count;
 	unsigned long_answers;     /* of these, answer_will_be_long() */
-	bool many;                 /* the request at the head holds one of the DC's MANY_MAX places ... */
+	struct app *many;          /* the request at the head holds one of the DC's MANY_MAX places for this App ... */
 	bool waits_many;           /* ... or waits for one, and nothing is read */
 	size_t need;               /* bytes that make the request at the head whole, once known */
 	size_t skip;               /* bytes still to come of a body that was refused */

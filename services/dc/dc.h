@@ -55,6 +55,7 @@ struct bodies;
 struct brokers;
 struct durability;
 struct fan_board;
+struct fan_counter;
 struct owed;
 struct receipts;
 struct watchers;
@@ -73,6 +74,7 @@ struct dc {
 	struct brokers *brokers;
 	struct bodies *bodies;    /* of fan-outs */
 	struct fan_board *fans;
+	struct fan_counter *counter; /* of the subscribers of topics */
 	struct durability *durability;
 	struct receipts *receipts; /* the streams of them */
 	struct owed *owed;

@@ -133,9 +133,6 @@ static void on_fetched(void *ctx, int err, const struct redisReply *reply)
 
 void delivery_fetch(struct broker *b, const struct link_fetch *f)
 {
-	static const char *const lane[PRIORITIES] = {
-		[PRIORITY_NORMAL] = "normal", [PRIORITY_HIGH] = "high", [PRIORITY_LOW] = "low",
-	};
 	char keys[3][KEY_MAX], nums[5][RDS_NUM_MAX], after[ULID_TEXT + 1] = "";
 	uint32_t max_count = f->max_count < LINK_BATCH_MAX ? f->max_count : LINK_BATCH_MAX;
 	uint32_t max_bytes = f->max_bytes < LINK_BATCH_BYTES ? f->max_bytes : LINK_BATCH_BYTES;
@@ -154,7 +151,7 @@ void delivery_fetch(struct broker *b, const struct link_fetch *f)
 		rds_num(max_bytes, nums[2]),
 		rds_num((int64_t)clock_wall_ms(), nums[3]),
 		rds_num(b->dc->config->status_s * 1000, nums[4]),
-		RDS_STR(lane[f->lane]),
+		RDS_STR(priority_words[f->lane]),
 	};
 	struct errand *e = errand_new(b, f->to, f->lane, f->user);
 	if (e)

@@ -109,6 +109,7 @@ int fan_add(struct fan *f, const char *name, size_t len)
 	}
 	struct recipient *r = &f->chunk[f->chunk_len++];
 	r->done = r->busy = false;
+	r->refusals = 0;
 	r->len = (uint8_t)len;
 	memcpy(r->name, name, len);
 	return RS_OK;
@@ -124,6 +125,8 @@ static void end_chunk(struct fan *f)
 	fan_set_state(f, FAN_READING);
 	if (f->durable)
 		fan_job_save(f, false);
+	else if (f->shared)
+		fan_job_look(f);
 }
 
 void fan_read(struct fan *f)
@@ -181,39 +184,68 @@ void fan_put_back(struct fan *f, struct recipient *r, uint64_t now_ms)
 	f->again_ms = now_ms + FAN_RETRY_MS / 10;
 }
 
-/* Those who could not be served are tried again when the others are through. */
+static bool is_too_late(const struct fan *f) { return !f->waited_for && clock_wall_ms() >= f->expires_ms; }
+
+static void settle(struct fan *f, struct recipient *r, enum fan_outcome outcome)
+{
+	r->done = true;
+	f->chunk_left--;
+	if (outcome >= FAN_OUTCOMES)
+		return;
+	f->counts[outcome]++;
+	fan_board_count(f->dc->fans, outcome);
+	if (f->on_served)
+		f->on_served(f->ctx, f->at + (uint64_t)(r - f->chunk), outcome);
+}
+
+/* Those who could not be served are tried again when the others are through, unless the
+ * message has expired by then. */
 static void try_again(struct fan *f)
 {
+	bool late = is_too_late(f);
 	f->next = 0;
 	f->again_ms = clock_mono_ms() + FAN_RETRY_MS;
+	for (size_t i = 0; late && i < f->chunk_len; i++)
+		if (!f->chunk[i].done)
+			settle(f, &f->chunk[i], FAN_UNAVAILABLE);
+}
+
+/* Redis may be back soon; what it has against one recipient may stay for ever. */
+static bool is_worth_another_try(const struct fan *f, const struct recipient *r, enum fan_outcome outcome)
+{
+	return !f->waited_for && (outcome == FAN_UNAVAILABLE || outcome == FAN_UNKNOWN) && r->refusals < FAN_REFUSALS_MAX;
 }
 
 void fan_done(struct fan *f, struct recipient *r, enum fan_outcome outcome)
 {
-	bool again = !f->waited_for && (outcome == FAN_UNAVAILABLE || outcome == FAN_UNKNOWN);
 	if (f->state != FAN_SERVING)
 		return;
 	rest(f, r);
-	if (!again) {
-		r->done = true;
-		f->chunk_left--;
+	if (outcome == FAN_REFUSED) {
+		r->refusals++;
+		outcome = FAN_UNAVAILABLE;
 	}
-	if (!again && outcome < FAN_OUTCOMES) {
-		f->counts[outcome]++;
-		fan_board_count(f->dc->fans, outcome);
-		if (f->on_served)
-			f->on_served(f->ctx, f->at + (uint64_t)(r - f->chunk), outcome);
-	}
+	if (!is_worth_another_try(f, r, outcome))
+		settle(f, r, outcome);
+	if (f->chunk_left > 0 && f->next == f->chunk_len && f->chunk_busy == 0)
+		try_again(f);
 	if (f->chunk_left == 0)
 		end_chunk(f);
-	else if (f->next == f->chunk_len && f->chunk_busy == 0)
-		try_again(f);
+}
+
+void fan_note_placed(struct fan *f, const struct placed *r)
+{
+	bool unknown = r->err == RS_ETIMEOUT || r->err == RS_ELOST || r->err == RS_EREMOTE;
+	if (unknown || r->kept || (!r->err && !r->full && r->state == SEND_DUPLICATE))
+		f->waits = f->store;
 }
 
 /* One who was served by the DC before counts as what he was then. Of a topic, who was
  * served before was counted: in the first pass, or by another filter. */
 enum fan_outcome fan_outcome_of(const struct fan *f, const struct placed *r)
 {
+	if (r->err == RS_EREMOTE)
+		return FAN_REFUSED;
 	if (r->err)
 		return r->err == RS_ETIMEOUT || r->err == RS_ELOST ? FAN_UNKNOWN : FAN_UNAVAILABLE;
 	if (r->full)
@@ -222,12 +254,12 @@ enum fan_outcome fan_outcome_of(const struct fan *f, const struct placed *r)
 		return (enum fan_outcome)r->state;
 	if (f->taken_over && strcmp(r->first_state, "pushed") == 0)
 		return FAN_PUSHED;
+	if (f->taken_over && strcmp(r->first_state, "dropped") == 0)
+		return FAN_DROPPED;
 	if (f->taken_over)
 		return FAN_STORED;
 	return f->kind == FAN_TOPIC ? FAN_OUTCOMES : FAN_DUPLICATE;
 }
-
-static bool is_too_late(const struct fan *f) { return !f->waited_for && clock_wall_ms() >= f->expires_ms; }
 
 void fan_go_on(struct fan *f, uint64_t now_ms)
 {

@@ -25,6 +25,7 @@
 #define FAN_AT_MAX 48         /* the text that says how far it has come */
 #define FAN_LEASE_MS 5000     /* then another DC takes it */
 #define FAN_RETRY_MS 1000     /* after Redis did not do it */
+#define FAN_REFUSALS_MAX 3    /* then a recipient is given up: it would hold up all behind it */
 #define FAN_ID_ONCE_MS (60 * 60 * 1000) /* how long it is remembered who was served, without an id of the App's */
 #define FAN_BODY_GRACE_MS 60000 /* the body is kept beyond the end of the message */
 
@@ -40,7 +41,8 @@ enum fan_outcome {
 	FAN_FULL,
 	FAN_UNAVAILABLE, /* Redis did not do it */
 	FAN_UNKNOWN,     /* ... or perhaps did */
-	FAN_OUTCOMES
+	FAN_OUTCOMES,
+	FAN_REFUSED      /* Redis refused this recipient: tried again, in the end FAN_UNAVAILABLE */
 };
 extern const char *const fan_outcome_words[FAN_OUTCOMES];
 
@@ -66,6 +68,7 @@ extern const struct fan_source fan_list, fan_topic;
 
 struct recipient {
 	bool done, busy; /* served, or at least tried for the last time; being served */
+	uint8_t refusals;
 	uint8_t len;
 	char name[NAME_MAX_BYTES];
 };
@@ -74,6 +77,7 @@ struct recipient {
 struct fan_names {
 	const char *at, *end; /* borrowed */
 	size_t taken;         /* bytes of the chunk at hand */
+	uint64_t attempt;     /* under which they were written to Redis, before it is made */
 };
 
 /* Of FAN_TOPIC: its filters are those of topic_each_filter(), by number. */
@@ -81,7 +85,7 @@ struct fan_filters {
 	unsigned pass, index;   /* pass 1: who is online; 2: all */
 	bool anew;              /* the cursor is no good any more: this filter again */
 	char cursor[24], next[24];
-	uint8_t absent[TOPIC_FILTERS_MAX / 8 + 1]; /* a bit for each: it has no users */
+	uint8_t absent[TOPIC_FILTERS_MAX / 8 + 1]; /* a bit for each: it has no users, or is none */
 };
 
 struct fan {
@@ -97,6 +101,8 @@ struct fan {
 	struct app_limits limits;
 	bool store;
 	bool durable;           /* Redis has it as a job, leased to this DC */
+	bool shared;            /* it has it, but not as this DC's: a repetition, or taken over */
+	bool waits;             /* perhaps in somebody's queue: its body is needed when it is done */
 	bool waited_for;        /* an App waits: who cannot be served is told, not tried again */
 	uint8_t *record;        /* header line and body; what is stored ends before the body */
 	size_t record_len, header_len;
@@ -151,6 +157,8 @@ struct recipient *fan_next(struct fan *f, uint64_t now_ms);
 void fan_put_back(struct fan *f, struct recipient *r, uint64_t now_ms);
 /* What became of it; outcome FAN_OUTCOMES: it is passed over (for now). */
 void fan_done(struct fan *f, struct recipient *r, enum fan_outcome outcome);
+/* Notes whether it may wait in a queue now, from what place() said. */
+void fan_note_placed(struct fan *f, const struct placed *r);
 /* What place() said, as an outcome. */
 enum fan_outcome fan_outcome_of(const struct fan *f, const struct placed *r);
 /* Asks for recipients, or tells Redis that it is done, if that is what comes next. */

@@ -53,7 +53,8 @@ void fan_board_add(struct fan_board *b, struct fan *f)
 {
 	list_append(&b->fans, &f->on_board);
 	b->count++;
-	bodies_put(b->dc->bodies, &f->id, f->record + f->header_len, f->record_len - f->header_len);
+	if (f->state != FAN_ENDING) /* else its body is gone: an empty one would be delivered */
+		bodies_put(b->dc->bodies, &f->id, f->record + f->header_len, f->record_len - f->header_len);
 	fan_board_turn(b);
 }
 
@@ -105,6 +106,7 @@ static void end_serving(struct serving *s, enum fan_outcome outcome)
 static void on_placed(struct place *p, const struct placed *r)
 {
 	struct serving *s = p->ctx;
+	fan_note_placed(s->fan, r);
 	end_serving(s, fan_outcome_of(s->fan, r));
 }
 
@@ -123,7 +125,7 @@ static int place(struct serving *s)
 	*p = (struct place){
 		.dc = f->dc, .user = r->name, .user_len = r->len, .record = f->record, .record_len = f->header_len,
 		.pushed = f->record, .pushed_len = f->record_len, .store = f->store, .limits = f->limits,
-		.done = on_placed, .ctx = s,
+		.repeats = true, .done = on_placed, .ctx = s,
 	};
 	if (f->app_id_len) {
 		p->once = f->app_id;
@@ -236,7 +238,11 @@ static void on_due(void *ctx, int err, const struct redisReply *reply)
 		struct ulid id;
 		size_t len = 0;
 		const char *text = reply_str(reply_at(reply, i), &len);
-		if (text && len == ULID_TEXT && !ulid_parse(text, &id) && !is_here(b, &id))
+		if (!text)
+			continue;
+		if (len != ULID_TEXT || ulid_parse(text, &id))
+			fan_job_unlist(b->dc, text, len);
+		else if (!is_here(b, &id))
 			fan_job_claim(b->dc, &id);
 	}
 }
@@ -244,14 +250,11 @@ static void on_due(void *ctx, int err, const struct redisReply *reply)
 /* Which leases have ended. */
 static void look(struct fan_board *b)
 {
-	char key[KEY_MAX], now[RDS_NUM_MAX], count[RDS_NUM_MAX];
-	struct rds_arg argv[] = {
-		RDS_STR("ZRANGEBYSCORE"), RDS_MEM(key, key_fans(key)), RDS_STR("-inf"),
-		rds_num((int64_t)clock_wall_ms(), now), RDS_STR("LIMIT"), RDS_STR("0"), rds_num(CLAIMS_AT_ONCE, count),
-	};
+	char key[KEY_MAX], count[RDS_NUM_MAX];
+	struct rds_arg argv[] = {RDS_MEM(key, key_fans(key)), rds_num(CLAIMS_AT_ONCE, count)};
 	if (b->looks || b->claims || !fan_board_has_room(b))
 		return;
-	b->looks = rds_command(pool_first(b->dc->redis), 7, argv, on_due, b) == RS_OK;
+	b->looks = rds_script(pool_first(b->dc->redis), SCRIPT_FAN_DUE, 1, 2, argv, on_due, b) == RS_OK;
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fan_claim.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "dc.h"
 
@@ -73,6 +74,7 @@ static int read_all(struct fan *f, const struct redisReply *fields)
 	for (int i = 0; i < FAN_OUTCOMES; i++)
 		f->counts[i] = number_of(fields, fan_outcome_words[i], UINT64_MAX);
 	f->durable = true;
+	f->waits = f->store; /* the DC before may have stored it */
 	f->taken_over = TAKEN_OVER_CHUNKS;
 	err = f->source->resume(f, at);
 	if (err || f->kind == FAN_LIST || is_same_redis(f->dc, number_of(fields, "lease", UINT64_MAX)))
@@ -109,6 +111,12 @@ struct fan *fan_claim_read(struct dc *dc, const struct ulid *id, const struct re
 	log_warn("a fan-out cannot be taken over: it cannot be read", LOG_STR("id", ulid_format(id, text)));
 	fan_free(f);
 	return NULL;
+}
+
+bool fan_claim_is_too_late(const struct redisReply *fields)
+{
+	uint64_t expires_ms = number_of(fields, "expires", UINT64_MAX);
+	return expires_ms && clock_wall_ms() >= expires_ms;
 }
 
 int fan_claim_body(struct fan *f, const char *body, size_t len)

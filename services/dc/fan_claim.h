@@ -9,6 +9,8 @@
 
 /* fields: name, value, ... NULL: they make no fan-out, or out of memory; it was logged. */
 struct fan *fan_claim_read(struct dc *dc, const struct ulid *id, const struct redisReply *fields);
+/* Whether the message has expired, if nothing else of them can be read. */
+bool fan_claim_is_too_late(const struct redisReply *fields);
 /* The body behind the header line; NULL: there is none any more. */
 RS_MUST_CHECK int fan_claim_body(struct fan *f, const char *body, size_t len);
 

@@ -7,17 +7,18 @@
 #include "fan_board.h"
 #include "fan_claim.h"
 #include "rds/keys.h"
+#include "store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARGS_MAX = 48, OWNER_MAX = NAME_MAX_BYTES + 24 };
+enum { ARGS_MAX = 56, OWNER_MAX = NAME_MAX_BYTES + 24 };
 
 /* A command being put together. */
 struct call {
-	char keys[3][KEY_MAX], nums[24][RDS_NUM_MAX], text[3][FAN_AT_MAX + OWNER_MAX];
+	char keys[4][KEY_MAX], nums[24][RDS_NUM_MAX], text[3][FAN_AT_MAX + OWNER_MAX];
 	struct rds_arg argv[ARGS_MAX];
 	size_t argc, nums_used;
 };
@@ -59,6 +60,9 @@ int fan_job_create(struct fan *f, bool leased, rds_reply_fn *fn, void *ctx)
 	add(&c, RDS_MEM(c.keys[0], key_fan(c.keys[0], &f->id)));
 	add(&c, RDS_MEM(c.keys[1], key_fan_body(c.keys[1], &f->id)));
 	add(&c, RDS_MEM(c.keys[2], key_fan_to(c.keys[2], &f->id)));
+	if (f->kind == FAN_LIST)
+		add(&c, RDS_MEM(c.keys[3], key_fan_names(c.keys[3], &f->id, f->names.attempt)));
+	size_t keys = c.argc;
 	add(&c, RDS_MEM(f->record + f->header_len, f->record_len - f->header_len));
 	add_num(&c, f->expires_ms + FAN_BODY_GRACE_MS);
 	add_num(&c, f->expires_ms + keep_ms);
@@ -78,41 +82,68 @@ int fan_job_create(struct fan *f, bool leased, rds_reply_fn *fn, void *ctx)
 	add_field(&c, "overflow", f->limits.overflow);
 	add_field(&c, "total", f->total);
 	add_progress(&c, f);
-	return rds_script(pool_first(f->dc->redis), SCRIPT_FAN_CREATE, 3, c.argc, c.argv, fn, ctx);
+	return rds_script(pool_first(f->dc->redis), SCRIPT_FAN_CREATE, keys, c.argc, c.argv, fn, ctx);
+}
+
+/* which: of fan_enlist. */
+static int enlist(struct dc *dc, const struct ulid *id, uint64_t lease_ms, const char *which, rds_reply_fn *fn,
+		  void *ctx)
+{
+	char key[KEY_MAX], lease[RDS_NUM_MAX], text[ULID_TEXT + 1];
+	struct rds_arg argv[] = {RDS_MEM(key, key_fans(key)), RDS_MEM(ulid_format(id, text), ULID_TEXT),
+				 rds_num((int64_t)lease_ms, lease), RDS_STR(which)};
+	return rds_script(pool_first(dc->redis), SCRIPT_FAN_ENLIST, 1, 4, argv, fn, ctx);
 }
 
 int fan_job_list(struct fan *f, bool if_absent, rds_reply_fn *fn, void *ctx)
 {
-	char key[KEY_MAX], score[RDS_NUM_MAX], id[ULID_TEXT + 1];
-	struct rds_arg argv[5] = {RDS_STR("ZADD"), RDS_MEM(key, key_fans(key)), RDS_STR("NX")};
-	size_t n = if_absent ? 3 : 2;
-	argv[n++] = rds_num((int64_t)(clock_wall_ms() + (if_absent ? 0 : FAN_LEASE_MS)), score);
-	argv[n++] = RDS_MEM(ulid_format(&f->id, id), ULID_TEXT);
-	return rds_command(pool_first(f->dc->redis), n, argv, fn, ctx);
+	return enlist(f->dc, &f->id, if_absent ? 0 : FAN_LEASE_MS, if_absent ? "new" : "any", fn, ctx);
 }
 
-void fan_job_keep_body(const struct fan *f)
+int fan_job_keep(const struct fan *f, rds_reply_fn *fn, void *ctx)
 {
-	char key[KEY_MAX], until[RDS_NUM_MAX];
-	struct rds *redis = pool_first(f->dc->redis);
-	struct rds_arg body = RDS_MEM(key, key_fan_body(key, &f->id));
-	struct rds_arg end = rds_num((int64_t)(f->expires_ms + FAN_BODY_GRACE_MS), until);
-	struct rds_arg set[] = {RDS_STR("SET"), body, RDS_MEM(f->record + f->header_len, f->record_len - f->header_len),
-				RDS_STR("NX"), RDS_STR("PXAT"), end};
-	struct rds_arg keep[] = {RDS_STR("PEXPIREAT"), body, end, RDS_STR("GT")};
-	int err = rds_command(redis, 6, set, NULL, NULL);
-	if (!err)
-		err = rds_command(redis, 4, keep, NULL, NULL);
+	struct call c = {.argc = 0};
+	add(&c, RDS_MEM(c.keys[0], key_fan(c.keys[0], &f->id)));
+	add(&c, RDS_MEM(c.keys[1], key_fan_body(c.keys[1], &f->id)));
+	add(&c, RDS_MEM(f->record + f->header_len, f->record_len - f->header_len));
+	add_num(&c, f->expires_ms + FAN_BODY_GRACE_MS);
+	add_num(&c, f->expires_ms + (uint64_t)f->dc->config->status_s * 1000);
+	return rds_script(pool_first(f->dc->redis), SCRIPT_FAN_KEEP, 2, c.argc, c.argv, fn, ctx);
+}
+
+static void on_looked(void *ctx, int err, const struct redisReply *reply)
+{
+	struct fan *f = ctx;
+	int64_t said = 0;
+	f->under_way--;
+	if (err || !reply_int(reply, &said))
+		pool_warn("the body of a message to many was not kept", err, reply);
+	else if (said == -1 && f->state != FAN_OVER)
+		fan_set_state(f, FAN_OVER);
+	fan_board_turn(f->dc->fans);
+}
+
+void fan_job_look(struct fan *f)
+{
+	int err = fan_job_keep(f, on_looked, f);
 	if (err)
 		pool_warn("the body of a message to many was not kept", err, NULL);
+	else
+		f->under_way++;
+}
+
+void fan_job_unlist(struct dc *dc, const char *member, size_t len)
+{
+	char key[KEY_MAX];
+	struct rds_arg argv[] = {RDS_STR("ZREM"), RDS_MEM(key, key_fans(key)), RDS_MEM(member, len)};
+	if (rds_command(pool_first(dc->redis), 3, argv, NULL, NULL)) /* found again, and taken out then */
+		log_debug("a fan-out stays listed", LOG_BYTES("id", member, len));
 }
 
 static void unlist(struct dc *dc, const struct ulid *id)
 {
-	char key[KEY_MAX], text[ULID_TEXT + 1];
-	struct rds_arg argv[] = {RDS_STR("ZREM"), RDS_MEM(key, key_fans(key)), RDS_MEM(ulid_format(id, text), ULID_TEXT)};
-	if (rds_command(pool_first(dc->redis), 3, argv, NULL, NULL))
-		log_debug("a fan-out stays listed", LOG_STR("id", text)); /* found again, and taken out then */
+	char text[ULID_TEXT + 1];
+	fan_job_unlist(dc, ulid_format(id, text), ULID_TEXT);
 }
 
 /* --- saving --- */
@@ -133,22 +164,38 @@ static void on_saved(void *ctx, int err, const struct redisReply *reply)
 		fan_set_state(f, FAN_OVER);
 	} else if (said == 0) {
 		f->durable = false; /* whoever waits for it is served by us all the same */
+		f->shared = true;
 		if (!f->waited_for)
 			fan_set_state(f, FAN_OVER);
 	}
 	fan_board_turn(f->dc->fans);
 }
 
-static int send_lease(struct fan *f, uint64_t lease_ms, const char *state)
+/* Done, and nobody has it waiting: all that is left to keep is what STATUS and a
+ * repetition of the App's id ask for. */
+static void add_unused(struct call *c, const struct fan *f, bool done)
+{
+	uint64_t keep_ms = (uint64_t)f->dc->config->status_s * 1000;
+	if (f->app_id_len && keep_ms < STORE_ONCE_MS)
+		keep_ms = STORE_ONCE_MS;
+	if (done && !f->waits)
+		add_num(c, keep_ms);
+	else
+		add(c, RDS_STR(""));
+}
+
+static int send_lease(struct fan *f, uint64_t lease_ms, bool done)
 {
 	struct call c = {.argc = 0};
 	add(&c, RDS_MEM(c.keys[0], key_fan(c.keys[0], &f->id)));
 	add(&c, RDS_MEM(c.keys[1], key_fan_to(c.keys[1], &f->id)));
+	add(&c, RDS_MEM(c.keys[2], key_fan_body(c.keys[2], &f->id)));
 	add_owner(&c, f->dc);
 	add_num(&c, lease_ms);
-	add(&c, RDS_STR(state));
+	add(&c, RDS_STR(done ? "done" : "running"));
+	add_unused(&c, f, done);
 	add_progress(&c, f);
-	int err = rds_script(pool_first(f->dc->redis), SCRIPT_FAN_LEASE, 2, c.argc, c.argv, on_saved, f);
+	int err = rds_script(pool_first(f->dc->redis), SCRIPT_FAN_LEASE, 3, c.argc, c.argv, on_saved, f);
 	if (!err)
 		f->under_way++;
 	return err;
@@ -156,7 +203,7 @@ static int send_lease(struct fan *f, uint64_t lease_ms, const char *state)
 
 void fan_job_save(struct fan *f, bool done)
 {
-	int err = send_lease(f, FAN_LEASE_MS, done ? "done" : "running");
+	int err = send_lease(f, FAN_LEASE_MS, done);
 	if (!err && !done)
 		err = fan_job_list(f, false, NULL, NULL);
 	if (err)
@@ -165,14 +212,12 @@ void fan_job_save(struct fan *f, bool done)
 
 void fan_job_leave(struct fan *f)
 {
-	char key[KEY_MAX], id[ULID_TEXT + 1];
-	struct rds_arg argv[] = {RDS_STR("ZADD"), RDS_MEM(key, key_fans(key)), RDS_STR("0"),
-				 RDS_MEM(ulid_format(&f->id, id), ULID_TEXT)};
-	int err = send_lease(f, 0, "running");
+	char id[ULID_TEXT + 1];
+	int err = send_lease(f, 0, false);
 	if (!err)
-		err = rds_command(pool_first(f->dc->redis), 4, argv, NULL, NULL);
-	if (err)
-		log_debug("a fan-out was not given away", LOG_STR("id", id)); /* its lease ends by itself */
+		err = enlist(f->dc, &f->id, 0, "any", NULL, NULL);
+	if (err) /* its lease ends by itself */
+		log_debug("a fan-out was not given away", LOG_STR("id", ulid_format(&f->id, id)));
 }
 
 /* --- taking over --- */
@@ -212,18 +257,31 @@ static int ask_body(struct claim *c)
 	return rds_command(pool_first(c->dc->redis), 2, argv, on_body, c);
 }
 
+/* Not now, but it stays listed: behind those that are due by then. Else a few that nobody
+ * can take over would be all that is ever found. */
+static void postpone(struct claim *c)
+{
+	int err = enlist(c->dc, &c->id, FAN_LEASE_MS, "old", NULL, NULL);
+	if (err)
+		pool_warn("a fan-out that cannot be taken over was not postponed", err, NULL);
+}
+
 static void on_claimed(void *ctx, int err, const struct redisReply *reply)
 {
 	struct claim *c = ctx;
 	size_t len = 0;
 	const char *said = err ? NULL : reply_str(reply_at(reply, 0), &len);
-	if (said && strcmp(said, "ok") == 0) {
+	bool ok = said && strcmp(said, "ok") == 0, over = said && !ok && strcmp(said, "leased") != 0;
+	if (ok) {
 		c->fan = fan_claim_read(c->dc, &c->id, reply_at(reply, 1));
 		if (c->fan && ask_body(c) == RS_OK)
 			return;
-	} else if (said && strcmp(said, "leased") != 0) {
-		unlist(c->dc, &c->id);
+		over = !c->fan && fan_claim_is_too_late(reply_at(reply, 1));
 	}
+	if (over)
+		unlist(c->dc, &c->id);
+	else if (!err || err == RS_EREMOTE)
+		postpone(c);
 	drop_claim(c);
 }
 

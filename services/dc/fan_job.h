@@ -14,8 +14,13 @@
 RS_MUST_CHECK int fan_job_create(struct fan *f, bool leased, rds_reply_fn *fn, void *ctx);
 /* Puts it into rs:fans; only if it is not there: as one that is due. fn may be NULL. */
 RS_MUST_CHECK int fan_job_list(struct fan *f, bool if_absent, rds_reply_fn *fn, void *ctx);
-/* One that is served again keeps its body for as long as the messages of now. */
-void fan_job_keep_body(const struct fan *f);
+/* Takes a member out of rs:fans, which may be no id. */
+void fan_job_unlist(struct dc *dc, const char *member, size_t len);
+/* One that is served again keeps its body for as long as the messages of now. fn gets 1,
+ * or -1 if it was withdrawn. */
+RS_MUST_CHECK int fan_job_keep(const struct fan *f, rds_reply_fn *fn, void *ctx);
+/* The same after a part of it: withdrawn, it is over. */
+void fan_job_look(struct fan *f);
 /* How far it has come, or that it is done; renews the lease. The answer goes to the fan. */
 void fan_job_save(struct fan *f, bool done);
 /* Gives it away: any DC may take it at once. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fan_launch.h"
 
+#include "crypto/random.h"
 #include "dc.h"
 #include "fan_board.h"
+#include "fan_count.h"
 #include "fan_job.h"
 #include "rds/keys.h"
 #include "store.h"
@@ -10,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_AT_ONCE = 1000 }; /* in one RPUSH */
+enum {
+	NAMES_AT_ONCE = 1000, /* in one RPUSH */
+	NAMES_KEEP_MS = 60000, /* until the fan-out is made; then nobody comes for them any more */
+};
 
 struct launch {
 	struct fan *fan;
@@ -20,8 +25,7 @@ struct launch {
 	bool leased;
 	int err;            /* of the requests of one step that were answered so far ... */
 	unsigned waiting;   /* ... and those that were not */
-	unsigned index;     /* of the filter that is counted next */
-	unsigned counted;   /* filters whose count has come */
+	struct fan_count count;
 };
 
 static void end(struct launch *l, int err, enum launched how)
@@ -80,6 +84,10 @@ static void on_created(void *ctx, int err, const struct redisReply *reply)
 
 static void create(struct launch *l)
 {
+	if (!l->err && l->fan->total == 0) {
+		end(l, RS_OK, LAUNCH_NOBODY);
+		return;
+	}
 	l->leased = fan_board_has_room(l->fan->dc->fans);
 	int err = l->err ? l->err : fan_job_create(l->fan, l->leased, on_created, l);
 	if (err)
@@ -128,50 +136,39 @@ static const char *push_names(struct launch *l, struct rds_arg key, const char *
 	return at;
 }
 
+/* Under a name that no other attempt has: one with the same id may have been quicker, and
+ * its fan-out runs by the list. */
 static void write_names(struct launch *l)
 {
-	char key[KEY_MAX], until[RDS_NUM_MAX];
+	char key[KEY_MAX], keep[RDS_NUM_MAX];
+	struct fan *f = l->fan;
 	const char *at = l->names.at, *end = at + l->names.len;
-	struct rds_arg list = RDS_MEM(key, key_fan_to(key, &l->fan->id));
-	struct rds_arg del[] = {RDS_STR("DEL"), list};
-	struct rds_arg expire[] = {RDS_STR("PEXPIREAT"), list, rds_num((int64_t)l->fan->expires_ms, until)};
+	random_bytes(&f->names.attempt, sizeof f->names.attempt);
+	struct rds_arg list = RDS_MEM(key, key_fan_names(key, &f->id, f->names.attempt));
+	struct rds_arg expire[] = {RDS_STR("PEXPIRE"), list, rds_num(NAMES_KEEP_MS, keep)};
 	l->waiting = 1; /* until all are sent */
-	ask(l, 2, del, on_written); /* of an attempt that broke off */
+	at = push_names(l, list, at, end);
+	ask(l, 3, expire, on_written);
 	while (at < end)
 		at = push_names(l, list, at, end);
-	ask(l, 3, expire, on_written);
 	one_less(l, RS_OK);
 }
 
 /* --- 2: the subscribers of a topic --- */
 
-static void on_counted(void *ctx, int err, const struct redisReply *reply)
+static void on_counted(void *ctx, int err)
 {
 	struct launch *l = ctx;
-	struct fan_filters *at = &l->fan->filters;
-	unsigned i = l->counted++;
-	int64_t users = 0;
-	if (!err && (!reply_int(reply, &users) || users < 0))
-		err = RS_EREMOTE;
-	if (users == 0)
-		at->absent[i / 8] |= (uint8_t)(1u << (i % 8));
-	l->fan->total += (uint64_t)users;
-	one_less(l, err);
+	l->err = err;
+	create(l);
 }
 
-static void count_filter(void *ctx, const char *filter, size_t len)
+static void count_users(struct launch *l)
 {
-	struct launch *l = ctx;
-	char key[KEY_MAX];
-	struct rds_arg argv[] = {RDS_STR("SCARD"), RDS_MEM(key, key_topic(key, filter, len))};
-	ask(l, 2, argv, on_counted);
-}
-
-static void count_filters(struct launch *l)
-{
-	l->waiting = 1;
-	topic_each_filter(l->fan->topic, l->fan->topic_len, count_filter, l);
-	one_less(l, RS_OK);
+	l->count = (struct fan_count){.fan = l->fan, .fn = on_counted, .ctx = l};
+	int err = fan_count(l->fan->dc->counter, &l->count);
+	if (err)
+		end(l, err, LAUNCH_NEW);
 }
 
 static void write_all(struct launch *l)
@@ -179,7 +176,7 @@ static void write_all(struct launch *l)
 	if (l->fan->kind == FAN_LIST)
 		write_names(l);
 	else
-		count_filters(l);
+		count_users(l);
 }
 
 /* --- 1: the App's id --- */

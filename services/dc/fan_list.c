@@ -45,7 +45,8 @@ static void on_names(void *ctx, int err, const struct redisReply *reply)
 		if (name && !name_fault(name, len))
 			err = fan_add(f, name, len);
 	}
-	if (err)
+	/* A list that ends too early was lost: that is not to have served all. */
+	if (err || (reply_count(reply) == 0 && f->at < f->total))
 		fan_read_failed(f);
 	else
 		have_read(f, reply_count(reply));

@@ -20,13 +20,14 @@ struct wanted {
 	size_t len;
 };
 
-static void take_filter(void *ctx, const char *filter, size_t len)
+static bool take_filter(void *ctx, const char *filter, size_t len)
 {
 	struct wanted *w = ctx;
 	if (w->at++ != w->index)
-		return;
+		return true;
 	memcpy(w->filter, filter, len);
 	w->len = len;
+	return false;
 }
 
 /* The filter of that number; length 0: there are no more. */
@@ -81,23 +82,36 @@ static void on_page(void *ctx, int err, const struct redisReply *reply)
 		fan_read(f);
 }
 
-/* Goes on to a filter that has users. False: that was the last one. */
+/* Steps over those without users. False: there are none behind them. */
+static bool skip_absent(struct fan_filters *at)
+{
+	unsigned i = at->index;
+	while (i < TOPIC_FILTERS_MAX && is_absent(at, i))
+		i++;
+	if (i != at->index)
+		begin_filter(at, i);
+	return i < TOPIC_FILTERS_MAX;
+}
+
+static bool begin_next_pass(struct fan *f)
+{
+	if (f->filters.pass == LAST_PASS || !f->store)
+		return false;
+	begin_filter(&f->filters, 0);
+	f->filters.pass = LAST_PASS;
+	return true;
+}
+
+/* Goes on to a filter that may have users. False: that was the last one. To make one takes
+ * making all before it: it is done for the one that is wanted only. */
 static bool find_filter(struct fan *f, char filter[NAME_MAX_BYTES], size_t *len)
 {
-	struct fan_filters *at = &f->filters;
-	for (;;) {
-		*len = filter_of(f, at->index, filter);
-		if (*len && !is_absent(at, at->index))
+	do {
+		*len = skip_absent(&f->filters) ? filter_of(f, f->filters.index, filter) : 0;
+		if (*len)
 			return true;
-		if (*len) {
-			begin_filter(at, at->index + 1);
-		} else if (at->pass == FIRST_PASS && f->store) {
-			begin_filter(at, 0);
-			at->pass = LAST_PASS;
-		} else {
-			return false;
-		}
-	}
+	} while (begin_next_pass(f));
+	return false;
 }
 
 void fan_topic_begin_anew(struct fan *f)

@@ -15,6 +15,7 @@
 #include "dc.h"
 #include "durability.h"
 #include "fan_board.h"
+#include "fan_count.h"
 #include "owed.h"
 #include "receipts.h"
 #include "watch.h"
@@ -111,6 +112,8 @@ static int start_redis(struct dc *dc, char *fault, size_t fault_cap)
 		err = bodies_new(&dc->bodies, dc);
 	if (!err)
 		err = fan_board_new(&dc->fans, dc);
+	if (!err)
+		err = fan_counter_new(&dc->counter, dc);
 	return err;
 }
 
@@ -155,8 +158,10 @@ static void free_service(void *app)
 	registry_free(dc->registry);
 	apps_free(dc->apps);
 	brokers_free(dc->brokers);
+	fan_counter_stop(dc->counter);
 	pool_free(dc->redis); /* answers what is under way: to nobody by now */
 	fan_board_free(dc->fans);
+	fan_counter_free(dc->counter);
 	bodies_free(dc->bodies);
 	watchers_free(dc->watchers);
 	owed_free(dc->owed);

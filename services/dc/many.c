@@ -148,21 +148,51 @@ static void run(struct many *m)
 	fan_board_add(f->dc->fans, f);
 }
 
+static void refuse(struct many *m, int err)
+{
+	answer_redis_error(m->a, err);
+	many_free(m);
+}
+
+static void answer_withdrawn(struct many *m)
+{
+	memset(m->states, FAN_DUPLICATE, m->count);
+	on_end(m);
+}
+
+/* Of a repetition: who gets it now needs the body, and it may have been withdrawn since. */
+static void on_kept(void *ctx, int err, const struct redisReply *reply)
+{
+	struct many *m = ctx;
+	int64_t kept = 0;
+	if (!err && !reply_int(reply, &kept))
+		err = RS_EREMOTE;
+	if (err) {
+		pool_warn("the body of a message to many was not kept", err, reply);
+		refuse(m, err);
+	} else if (kept == -1) {
+		answer_withdrawn(m);
+	} else {
+		run(m);
+	}
+}
+
 static void on_launched(void *ctx, int err, enum launched how)
 {
 	struct many *m = ctx;
 	m->a->message = m->fan->id;
-	if (err) {
-		answer_redis_error(m->a, err);
-		many_free(m);
-	} else if (how == LAUNCH_WITHDRAWN) {
-		memset(m->states, FAN_DUPLICATE, m->count);
-		on_end(m);
-	} else {
-		if (how == LAUNCH_REPEATED)
-			fan_job_keep_body(m->fan);
-		run(m);
+	if (!err && how == LAUNCH_REPEATED) {
+		m->fan->shared = true;
+		err = fan_job_keep(m->fan, on_kept, m);
+		if (!err)
+			return;
 	}
+	if (err)
+		refuse(m, err);
+	else if (how == LAUNCH_WITHDRAWN)
+		answer_withdrawn(m);
+	else
+		run(m);
 }
 
 static void launch(struct many *m, const struct send *send)

@@ -33,12 +33,9 @@ static bool take_flag(struct answer *a, const struct text_request *r, const char
 
 static bool take_priority(struct answer *a, const struct text_request *r, enum priority *priority)
 {
-	static const char *const words[PRIORITIES] = {
-		[PRIORITY_NORMAL] = "normal", [PRIORITY_HIGH] = "high", [PRIORITY_LOW] = "low",
-	};
 	const struct text_span *value = text_value(r, "priority");
 	for (int i = 0; value && i < PRIORITIES; i++)
-		if (text_is(*value, words[i])) {
+		if (text_is(*value, priority_words[i])) {
 			*priority = (enum priority)i;
 			return true;
 		}
@@ -111,6 +108,7 @@ int message_format(const struct send *s, struct text_span app_id, bool elsewhere
 		.topic_len = s->topic.len,
 		.receipt = s->receipt,
 		.body_elsewhere = elsewhere,
+		.elsewhere_len = elsewhere ? s->body_len : 0,
 		.body = elsewhere ? NULL : s->body,
 		.body_len = elsewhere ? 0 : s->body_len,
 	};

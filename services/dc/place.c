@@ -22,9 +22,29 @@ static void forget_receipt(struct place *p, const struct placed *result)
 	receipt_forget(p->dc, (struct text_span){r.app, r.app_len}, (struct text_span){p->user, p->user_len}, &r.id);
 }
 
+static void on_awaited_late(void *ctx, int err, bool is_new)
+{
+	(void)is_new;
+	if (err)
+		((struct dc *)ctx)->counts.receipts_late++;
+}
+
+/* It was taken for one that was placed before, and that was forgotten in this moment. If
+ * it has ended already, owed.c finds it. */
+static void await_after_all(struct place *p, const struct placed *result)
+{
+	struct record r;
+	if (!p->was_placed || !result->kept || record_parse(p->record, p->record_len, &r))
+		return;
+	if (receipt_await(p->dc, (struct text_span){r.app, r.app_len}, (struct text_span){p->user, p->user_len}, &r.id,
+			  r.expires_ms, on_awaited_late, p->dc))
+		p->dc->counts.receipts_late++;
+}
+
 static void finish(struct place *p, struct placed result)
 {
 	forget_receipt(p, &result);
+	await_after_all(p, &result);
 	if (!result.err && !result.full)
 		p->dc->counts.sends[result.state]++;
 	p->done(p, &result);
@@ -56,23 +76,31 @@ static void take_stored(struct place *p, const struct redisReply *reply)
 	finish(p, (struct placed){.state = push(p, &h, true, prev) ? SEND_PUSHED : SEND_STORED, .kept = true});
 }
 
+/* The id given the first time, and its state, as a `once` key has them. False: it is none. */
+static bool read_first(const char *id, const char *state, struct placed *out)
+{
+	*out = (struct placed){.state = SEND_DUPLICATE, .first_state = ""};
+	if (!id || ulid_parse(id, &out->first))
+		return false;
+	for (int i = 0; state && i < SEND_STATES; i++)
+		if (strcmp(state, send_state_words[i]) == 0)
+			out->first_state = send_state_words[i];
+	return true;
+}
+
 /* {'duplicate', id, state[, broker, boot, conn, owner]}: the push of the first time
  * may have been lost with another DC, so the broker is told to look. */
 static void take_duplicate(struct place *p, const struct redisReply *reply)
 {
 	struct holder h = holder_read(reply, 3);
 	struct link_message m = {.type = LINK_NUDGE};
-	struct placed result = {.state = SEND_DUPLICATE, .first_state = ""};
-	size_t len = 0;
-	const char *id = reply_str(reply_at(reply, 1), &len);
-	if (!id || len != ULID_TEXT || ulid_parse(id, &result.first)) {
+	struct placed result;
+	size_t len = 0, state_len = 0;
+	const char *id = reply_str(reply_at(reply, 1), &len), *state = reply_str(reply_at(reply, 2), &state_len);
+	if (len != ULID_TEXT || !read_first(id, state, &result)) {
 		finish(p, (struct placed){.err = RS_EREMOTE});
 		return;
 	}
-	const char *state = reply_str(reply_at(reply, 2), &len);
-	for (int i = 0; state && i < SEND_STATES; i++)
-		if (strcmp(state, send_state_words[i]) == 0)
-			result.first_state = send_state_words[i];
 	m.nudge = h.owner;
 	if (h.broker.len && brokers_send(p->dc->brokers, h.broker, h.boot, &m) == RS_OK)
 		p->dc->counts.nudges++;
@@ -100,6 +128,17 @@ static const char *full_of(const struct redisReply *reply)
 	return "messages";
 }
 
+/* RS_EREMOTE: Redis has something against this user's keys. What else it refuses (no memory,
+ * a replica, a file that it cannot write), it refuses whoever it is for, before it begins. */
+static int refusal(int err, const struct redisReply *reply)
+{
+	size_t len = 0;
+	const char *text = err == RS_EREMOTE ? reply_str(reply, &len) : NULL;
+	if (!text || strncmp(text, "ERR ", 4) == 0 || strncmp(text, "WRONGTYPE ", 10) == 0)
+		return err;
+	return RS_EDOWN;
+}
+
 static void on_stored(void *ctx, int err, const struct redisReply *reply)
 {
 	struct place *p = ctx;
@@ -107,7 +146,7 @@ static void on_stored(void *ctx, int err, const struct redisReply *reply)
 	const char *state = err ? NULL : reply_str(reply_at(reply, 0), &len);
 	if (!state) {
 		pool_warn("message not stored", err, reply);
-		finish(p, (struct placed){.err = err ? err : RS_EREMOTE});
+		finish(p, (struct placed){.err = err ? refusal(err, reply) : RS_EREMOTE});
 	} else if (strcmp(state, "stored") == 0) {
 		ended_take_all(p->dc, reply, 3, p->user, p->user_len);
 		take_stored(p, reply);
@@ -217,15 +256,65 @@ static int send_place(struct place *p)
 			   on_stored, p);
 }
 
+/* Nil, or what was noted the first time: "<id> <state>". */
+static void on_noted(void *ctx, int err, const struct redisReply *reply)
+{
+	struct place *p = ctx;
+	struct placed result = {.err = err};
+	size_t len = 0;
+	if (!err && reply_is_nil(reply)) {
+		struct holder h = {{p->held.broker, p->held.broker_len}, p->held.boot, p->held.owner};
+		push_unstored(p, &h);
+		return;
+	}
+	const char *first = err ? NULL : reply_str(reply, &len);
+	if (!err && (!first || len <= ULID_TEXT || !read_first(first, first + ULID_TEXT + 1, &result)))
+		result.err = RS_EREMOTE;
+	finish(p, result);
+}
+
+/* A fan-out that comes by again, also by another filter of a topic, is to find who was
+ * served. */
+static int note_unstored(struct place *p)
+{
+	struct record r;
+	struct call c = {.argc = 1, .argv = {RDS_STR("SET")}};
+	char value[ULID_TEXT + 16];
+	int err = record_parse(p->record, p->record_len, &r);
+	if (err)
+		return err;
+	ulid_format(&r.id, value);
+	strcpy(value + ULID_TEXT, p->held.broker_len ? " pushed" : " dropped");
+	add_once(&c, p, &r);
+	c.argv[c.argc++] = RDS_STR(value);
+	c.argv[c.argc++] = RDS_STR("NX");
+	c.argv[c.argc++] = RDS_STR("GET");
+	c.argv[c.argc++] = RDS_STR("PX");
+	add_num(&c, p->once_ms);
+	return pool_command(p->dc->redis, p->user, p->user_len, c.argc, c.argv, on_noted, p);
+}
+
 static void on_holder(void *ctx, int err, const struct redisReply *reply)
 {
 	struct place *p = ctx;
 	if (err) { /* nothing was sent, so the outcome is known */
-		finish(p, (struct placed){.err = RS_EDOWN});
+		bool refused = refusal(err, reply) == RS_EREMOTE;
+		finish(p, (struct placed){.err = refused ? RS_EREMOTE : RS_EDOWN});
 		return;
 	}
 	struct holder h = holder_read(reply, 0);
-	push_unstored(p, &h);
+	if (!p->repeats) {
+		push_unstored(p, &h);
+		return;
+	}
+	p->held.broker_len = h.broker.len;
+	p->held.boot = h.boot;
+	p->held.owner = h.owner;
+	if (h.broker.len)
+		memcpy(p->held.broker, h.broker.text, h.broker.len);
+	err = note_unstored(p);
+	if (err)
+		finish(p, (struct placed){.err = err});
 }
 
 static int store(struct place *p)
@@ -250,6 +339,36 @@ static void on_awaited(void *ctx, int err, bool is_new)
 		finish(p, (struct placed){.err = err});
 }
 
+static int await(struct place *p, const struct record *r)
+{
+	return receipt_await(p->dc, (struct text_span){r->app, r->app_len}, (struct text_span){p->user, p->user_len},
+			     &r->id, r->expires_ms, on_awaited, p);
+}
+
+/* What was placed before was awaited then. Awaited again it would have a second receipt,
+ * if the first one was given meanwhile and this DC dies before it takes it back. */
+static void on_once(void *ctx, int err, const struct redisReply *reply)
+{
+	struct place *p = ctx;
+	struct record r;
+	p->was_placed = !err && !reply_is_nil(reply);
+	if (err)
+		err = RS_EDOWN; /* nothing was sent, so the outcome is known */
+	else if (p->was_placed)
+		err = store(p);
+	else
+		err = record_parse(p->record, p->record_len, &r) ? RS_EINVAL : await(p, &r);
+	if (err)
+		finish(p, (struct placed){.err = err});
+}
+
+static int ask_once(struct place *p, const struct record *r)
+{
+	struct call c = {.argc = 1, .argv = {RDS_STR("GET")}};
+	add_once(&c, p, r);
+	return pool_command(p->dc->redis, p->user, p->user_len, c.argc, c.argv, on_once, p);
+}
+
 int place_begin(struct place *p)
 {
 	struct record r;
@@ -262,6 +381,5 @@ int place_begin(struct place *p)
 		return presence_get_holder(p->dc, p->user, p->user_len, on_holder, p);
 	if (!p->awaits)
 		return store(p);
-	return receipt_await(p->dc, (struct text_span){r.app, r.app_len}, (struct text_span){p->user, p->user_len},
-			     &r.id, r.expires_ms, on_awaited, p);
+	return p->repeats ? ask_once(p, &r) : await(p, &r);
 }

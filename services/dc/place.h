@@ -6,6 +6,7 @@
 
 #include "base/ulid.h"
 #include "rds/app_limits.h"
+#include "wire/link.h"
 #include "wire/record.h"
 
 struct dc;
@@ -16,7 +17,8 @@ enum send_state { SEND_STORED, SEND_PUSHED, SEND_DROPPED, SEND_DUPLICATE, SEND_S
 extern const char *const send_state_words[SEND_STATES];
 
 struct placed {
-	int err;                 /* RS_ETIMEOUT, RS_ELOST: it is not known; else, not 0: not stored */
+	int err;                 /* RS_ETIMEOUT, RS_ELOST: it is not known; else, not 0: not stored;
+				  * RS_EREMOTE: Redis refused this user, and may do so for ever */
 	const char *full;        /* not stored: this is full; NULL: it is not */
 	enum send_state state;
 	bool kept;               /* it waits in Redis */
@@ -39,12 +41,20 @@ struct place {
 	const char *once;           /* remembered for once_ms, so that it is not stored twice; length 0: not */
 	size_t once_len;
 	uint64_t once_ms;
+	bool repeats;               /* a fan-out's: it may have been placed before, by its `once` */
 	bool store;                 /* no: for whoever is online now */
 	struct app_limits limits;   /* queue_messages, queue_bytes, overflow */
 	place_fn *done;
 	void *ctx;
 	bool awaits;                /* a receipt: set by place_begin() */
 	bool awaits_anew;           /* it did not before */
+	struct {                    /* without `store`: where the user is, while that is noted */
+		size_t broker_len;
+		char broker[NAME_MAX_BYTES];
+		uint64_t boot;
+		struct link_owner owner;
+	} held;
+	bool was_placed;            /* it was awaited before, and its receipt may have been given */
 };
 
 /* Not 0: nothing was sent, `done` will not be called. */

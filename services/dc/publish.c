@@ -17,12 +17,13 @@ struct publishing {
 static void answer_state(const struct publishing *p, enum launched how)
 {
 	char id[ULID_TEXT + 1], count[24];
+	bool is_new = how == LAUNCH_NEW || how == LAUNCH_NOBODY;
 	struct answer_field fields[] = {
 		{"message", ulid_format(&p->fan->id, id), ULID_TEXT},
-		{"state", how == LAUNCH_NEW ? "accepted" : "duplicate", how == LAUNCH_NEW ? 8 : 9},
+		{"state", is_new ? "accepted" : "duplicate", is_new ? 8 : 9},
 		{"subscribers", count, (size_t)snprintf(count, sizeof count, "%" PRIu64, p->fan->total)},
 	};
-	answer_ok(p->a, fields, how == LAUNCH_NEW ? 3 : 2);
+	answer_ok(p->a, fields, is_new ? 3 : 2);
 }
 
 static void on_launched(void *ctx, int err, enum launched how)

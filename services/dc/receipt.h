@@ -29,8 +29,8 @@ struct receipt_mark {
 };
 
 /* err RS_OK: it is awaited, and may be stored. is_new: it was not before. A fan-out that
- * is taken over comes by again with the same id: if that was new although the message
- * was stored before, its receipt has been given. */
+ * comes by again with the same id, and so place.c looks first whether it was stored; if
+ * that was new although the message was stored before, its receipt has been given. */
 typedef void receipt_fn(void *ctx, int err, bool is_new);
 
 /* Not 0: fn will not be called. fn is never called from inside; the names are copied. */

@@ -6,6 +6,7 @@
 #include "app/daemon.h"
 #include "app/host.h"
 #include "app/hub.h"
+#include "app/prefix_file.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/random.h"
@@ -20,7 +21,7 @@
 struct lb_config {
 	struct daemon_config common;
 	struct addr listen_clients, advertise_clients, listen_brokers, advertise_brokers;
-	char key_file[CONFIG_TEXT_MAX];
+	char key_file[CONFIG_TEXT_MAX], prefixes[CONFIG_TEXT_MAX];
 	int64_t asks_per_s, asks_per_address, redis_timeout_ms;
 };
 
@@ -32,6 +33,7 @@ static const struct setting settings[] = {
 	SETTING(T, listen_brokers, SETTING_ADDR, "127.0.0.1:7301", "links of brokers (TCP)"),
 	SETTING(T, advertise_brokers, SETTING_ADDR, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
 	SETTING(T, key_file, SETTING_PATH, "lb.key", "X25519 key that clients pin, made at first start; FILE.pub gets the public part"),
+	SETTING(T, prefixes, SETTING_PATH, NULL, "file of lines PREFIX ISP [ZONE] that says where clients are; read again on SIGHUP"),
 	SETTING_RANGE(T, asks_per_s, "5000", 1, 1000000, "asks a second; more are dropped"),
 	SETTING_RANGE(T, asks_per_address, "100", 0, 1000000, "asks a second of one address under load, ten seconds' worth at once; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
@@ -51,6 +53,7 @@ struct lb {
 	struct registry *registry;
 	struct registry_watch *watch;
 	struct table table;
+	struct prefix_file prefixes;
 	uint64_t no_broker; /* asks that could name none */
 	bool stopping;
 };
@@ -63,12 +66,17 @@ static void balancer_sends(void *ctx, const struct addr *to, const uint8_t *data
 	udp_send(lb->udp, to, data, len);
 }
 
+static struct chooser chooser_of(struct lb *lb)
+{
+	return (struct chooser){&lb->table, lb->prefixes.table, random_bytes};
+}
+
 static void on_choose(void *ctx, const struct addr *from, const struct ask_payload *ask,
 		      struct answer_payload *out)
 {
-	(void)from;
 	struct lb *lb = ctx;
-	choose_brokers(&lb->table, ask, clock_mono_ms(), out);
+	struct chooser c = chooser_of(lb);
+	choose_brokers(&c, from, ask, clock_mono_ms(), out);
 	lb->no_broker += out->count == 0;
 }
 
@@ -117,6 +125,8 @@ static int check(const void *config, char *fault, size_t cap)
 	int err = host_check_advertised("advertise_clients", &c->advertise_clients, fault, cap);
 	if (!err)
 		err = host_check_advertised("advertise_brokers", &c->advertise_brokers, fault, cap);
+	if (!err)
+		err = prefix_file_check(c->prefixes, fault, cap);
 	return err ? err : host_check_password(&c->common, fault, cap);
 }
 
@@ -156,9 +166,12 @@ static int open_redis(struct lb *lb, char *fault, size_t cap)
 static int join(struct lb *lb, uint64_t boot)
 {
 	const struct lb_config *c = lb->config;
+	static const struct addr none;
 	struct member self = {.boot = boot};
 	self.address = host_advertised(&c->advertise_clients, udp_local(lb->udp), &c->common.redis);
 	self.link = host_advertised(&c->advertise_brokers, hub_local(lb->hub), &c->common.redis);
+	if (addr_port(&c->common.listen_http)) /* else there is none, or one that nobody knows before */
+		self.http = host_advertised(&none, c->common.listen_http, &c->common.redis);
 	memcpy(self.id, c->common.id, strlen(c->common.id) + 1);
 	memcpy(self.key, lb->key.pub, sizeof self.key);
 	int err = registry_join(&lb->registry, lb->loop, lb->rds, "lb", &self);
@@ -175,6 +188,7 @@ static void lb_free(void *app)
 	udp_close(lb->udp);
 	balancer_deinit(&lb->balancer);
 	tls_context_free(lb->tls);
+	prefix_file_close(&lb->prefixes);
 	explicit_bzero(lb, sizeof *lb);
 	free(lb);
 }
@@ -194,6 +208,8 @@ static int lb_start(struct ev_loop *loop, const void *config, const void *secret
 		err = keyfile_publish(lb->config->key_file, &lb->key, fault, cap);
 	if (!err && secret_len)
 		err = tls_context_new(&lb->tls, secret, secret_len);
+	if (!err)
+		err = prefix_file_open(&lb->prefixes, lb->config->prefixes, fault, cap);
 	if (!err)
 		err = open_clients(lb, fault, cap);
 	if (!err)
@@ -227,6 +243,25 @@ static void lb_stop(void *app)
 	registry_leave(lb->registry, on_left, lb);
 }
 
+static void lb_reload(void *app)
+{
+	struct lb *lb = app;
+	prefix_file_reload(&lb->prefixes);
+}
+
+/* GET /explain?address=203.0.113.7 */
+static int write_explanation(void *app, const char *value, struct buf *out)
+{
+	struct lb *lb = app;
+	struct addr a;
+	if (!value || addr_parse_host(value, &a)) {
+		int err = buf_printf(out, "wants an address of a client: /explain?address=203.0.113.7\n");
+		return err ? err : RS_EINVAL;
+	}
+	struct chooser c = chooser_of(lb);
+	return choose_explain(&c, &a, clock_mono_ms(), out);
+}
+
 static const char *not_ready(void *app)
 {
 	struct lb *lb = app;
@@ -256,6 +291,7 @@ static void lb_metrics(void *app, struct metrics *m)
 	metrics_counter(m, "lb_udp_lost_total", "datagrams that the kernel dropped before the balancer read them", u->rx_lost);
 	metrics_counter(m, "lb_udp_sent_total", "datagrams sent", u->tx_packets);
 	metrics_counter(m, "lb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped);
+	prefix_file_metrics(&lb->prefixes, "lb", m);
 	hub_metrics(lb->hub, "lb", m);
 	metrics_gauge(m, "lb_brokers_alive", "brokers that clients may be sent to",
 		      (double)table_alive_count(&lb->table, clock_mono_ms()));
@@ -273,8 +309,10 @@ int main(int argc, char **argv)
 		.start = lb_start,
 		.stop = lb_stop,
 		.free = lb_free,
+		.reload = lb_reload,
 		.not_ready = not_ready,
 		.metrics = lb_metrics,
+		.page = {"/explain", "address", write_explanation},
 	};
 	return daemon_main(&d, argc, argv);
 }

@@ -28,6 +28,24 @@ static struct entry *get(struct table *t, const char *id, uint64_t boot)
 	return e;
 }
 
+/* Lists too: they stand for themselves, not beside what was said before. */
+static void take_lists(struct entry *e, const struct link_load *load)
+{
+	struct reader isps = load->isps, paths = load->paths;
+	memset(&e->is.isps, 0, sizeof e->is.isps);
+	for (unsigned i = 0; i < load->isp_count; i++) {
+		struct link_isp x = link_next_isp(&isps);
+		if (isps_add(&e->is.isps, x.isp.text, x.isp.len, &x.address))
+			continue; /* named twice: the first counts */
+	}
+	e->path_count = load->path_count;
+	for (unsigned i = 0; i < load->path_count; i++) {
+		struct link_path x = link_next_path(&paths);
+		e->path[i] = (struct path){.rtt_ms = x.rtt_ms, .loss = x.loss};
+		memcpy(e->path[i].isp, x.isp.text, x.isp.len);
+	}
+}
+
 void table_on_load(struct table *t, const char *id, uint64_t boot, const struct link_load *load,
 		   uint64_t now_ms)
 {
@@ -41,6 +59,9 @@ void table_on_load(struct table *t, const char *id, uint64_t boot, const struct 
 	e->is.sessions = load->sessions;
 	e->is.capacity = load->capacity;
 	e->is.draining = load->draining;
+	e->packets = load->packets;
+	e->lag_ms = load->lag_ms;
+	take_lists(e, load);
 	e->linked = true;
 	e->heard_ms = now_ms;
 	e->broke_ms = 0;

@@ -15,8 +15,18 @@
 #define TABLE_MAX REGISTRY_MEMBERS_MAX
 #define TABLE_ALIVE_MS REGISTRY_ALIVE_MS
 
+/* What a broker measured of the clients of an ISP. */
+struct path {
+	char isp[NAME_MAX_BYTES + 1];
+	uint16_t rtt_ms, loss;   /* of a thousand packets */
+};
+
 struct entry {
 	struct member is;        /* what was said last, by whichever source */
+	uint32_t packets;        /* a second; these and what follows only over its link */
+	uint16_t lag_ms;
+	uint8_t path_count;
+	struct path path[LINK_PATHS_MAX];
 	bool linked;
 	uint64_t heard_ms;       /* monotonic: last LOAD, or last new beat seen in Redis */
 	uint64_t beat_ms;        /* Redis time of the newest beat seen */

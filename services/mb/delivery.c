@@ -186,7 +186,7 @@ static int hand_over(struct mb *m, struct delivery *d, enum priority lane, const
 	struct lane *l = &d->lane[lane];
 	if (record_parse(data, len, &r))
 		return pass_over(m, d, l, data, len);
-	if (recalled_has(&m->recalled, &r.id))
+	if (recalled_has(&m->recalled, (struct link_owner){d->user->conn, user_owner(m, d->user)}, &r.id))
 		return RS_OK; /* `last` stays: what comes next follows on what is still in the queue */
 	int err = server_push(m->server, d->user->conn, &r, OBJECT_STORED, (uint8_t)lane, mb_time().wall_ms);
 	if (err && err != RS_EEXIST)
@@ -421,7 +421,7 @@ void delivery_on_message(struct mb *m, const struct link_message *msg)
 	case LINK_PUSH: on_push(m, u, &msg->push); break;
 	case LINK_NUDGE: fetch_all(m, u); break;
 	case LINK_WITHDRAW:
-		recalled_add(&m->recalled, &msg->withdraw.id);
+		recalled_add(&m->recalled, &msg->withdraw);
 		m->counts.withdrawn += server_withdraw(m->server, u->conn, &msg->withdraw.id) == RS_OK;
 		break;
 	default: break;

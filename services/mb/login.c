@@ -201,7 +201,7 @@ static bool is_guessing(struct mb *m, uint32_t conn, const struct frame_login *f
 void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const struct addr *from)
 {
 	bool full = m->logins_pending >= (uint32_t)m->config->logins_max ||
-		    m->user_count + m->logins_pending >= (uint32_t)m->config->capacity || m->stopping;
+		    m->user_count + m->logins_pending >= (uint32_t)m->config->capacity || m->drain.on;
 	if (shed_logins(&m->shed, mb_time().mono_ms)) {
 		turn_away(m, conn, &m->counts.logins_shed, CLOSE_OVERLOADED, RETRY_MS);
 		return;

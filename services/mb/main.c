@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "delivery.h"
+#include "drain.h"
 #include "lease.h"
 #include "login.h"
 #include "net/tls.h"
@@ -23,7 +24,9 @@ static const struct setting settings[] = {
 	SETTING(T, listen_clients, SETTING_ADDR, "127.0.0.1:7200", "UDP address for clients"),
 	SETTING(T, advertise_clients, SETTING_ADDR, NULL, "address that clients are told; empty: listen_clients, or this host's"),
 	SETTING(T, key_file, SETTING_PATH, "mb.key", "X25519 key of this broker, made at first start; FILE.pub gets the public part"),
-	SETTING(T, zone, SETTING_TEXT, "", "zone or ISP this broker is in"),
+	SETTING(T, zone, SETTING_TEXT, "", "zone this broker is in"),
+	SETTING(T, prefixes, SETTING_PATH, NULL, "the balancers' file of lines PREFIX ISP [ZONE], to measure the ways to each ISP; read again on SIGHUP"),
+	SETTING(T, advertise_isp, SETTING_ISPS, NULL, "addresses that clients of an ISP are told instead: isp=ip:port,isp=ip:port"),
 	SETTING_RANGE(T, heartbeat_s, "30", 1, 3600, "heartbeat interval of clients, seconds"),
 	SETTING_RANGE(T, lease_s, "300", 4, 86400, "presence lease, seconds; renewed at half of it"),
 	SETTING_RANGE(T, capacity, "1000000", 1, 4000000, "sessions this broker takes"),
@@ -34,8 +37,12 @@ static const struct setting settings[] = {
 	SETTING_RANGE(T, wrong_logins_per_user, "20", 0, 1000000, "wrong logins a minute for one user, then only addresses without any of late are heard; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 	SETTING_RANGE(T, redis_max_in_flight, "4096", 16, 1000000, "Redis commands in flight"),
+	SETTING_RANGE(T, drain_s, "5", 0, 3600, "seconds over which a stop sends the clients to other brokers; 0: all are told at once"),
 };
 #undef T
+
+/* Keys made ahead: a second of handshakes at the default most. */
+enum { EPHEMERALS = 5000, EPHEMERALS_AT_A_TIME = 4 };
 
 struct mb_time mb_time(void) { return (struct mb_time){clock_mono_ms(), clock_wall_ms()}; }
 
@@ -93,6 +100,32 @@ static void on_request(void *ctx, uint32_t conn, void *user, const struct frame_
 {
 	(void)conn;
 	request_take(ctx, user, f);
+}
+
+/* Called for each handshake. */
+static bool take_ephemeral(void *ctx, struct keypair *out)
+{
+	struct mb *m = ctx;
+	bool taken = keypool_take(&m->ephemerals, out);
+	m->counts.ephemerals_ahead += taken;
+	m->counts.ephemerals_late += !taken;
+	ev_idle_start(m->loop, &m->spare_time); /* nothing if it runs */
+	return taken;
+}
+
+/* Nothing else is to be done: a few keys, and then a look whether that is still so. */
+static void on_spare_time(struct ev_loop *loop, ev_idle *w, int events)
+{
+	struct mb *m = w->data;
+	(void)events;
+	if (!keypool_fill(&m->ephemerals, EPHEMERALS_AT_A_TIME))
+		ev_idle_stop(loop, w);
+}
+
+static void on_path(void *ctx, const struct addr *to, const struct server_path *p)
+{
+	struct mb *m = ctx;
+	quality_sample(&m->quality, to, p, mb_time().mono_ms);
 }
 
 static void on_engine_timer(struct ev_loop *loop, ev_timer *w, int events)
@@ -182,41 +215,19 @@ static void on_lb_down(void *ctx, size_t peer) { (void)ctx, (void)peer; }
 
 /* ---- ticks, start and stop ---- */
 
-static void on_left(void *ctx)
-{
-	struct mb *m = ctx;
-	daemon_stopped(m->loop);
-}
-
-/* Tells some of the clients that the broker stops, no more than Redis can follow. */
-static void stop_some(struct mb *m)
-{
-	int64_t room = m->config->redis_max_in_flight - rds_stats(m->rds)->in_flight;
-	bool redis = rds_is_up(m->rds);
-	while ((room-- > 0 || !redis) && !list_empty(&m->users)) {
-		const struct user *u = LIST_ENTRY(m->users.next, struct user, node);
-		server_close_session(m->server, u->conn, mb_time().mono_ms, CLOSE_SHUTDOWN);
-	}
-	mb_flush(m);
-	if (list_empty(&m->users) && !m->leaving) {
-		m->leaving = true;
-		registry_leave(m->registry, on_left, m);
-	}
-}
-
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop, (void)events;
 	struct mb *m = w->data;
 	shed_tick(&m->shed, m->server, udp_stats(m->udp), clock_mono_ms(), MB_TICK_MS);
-	if (m->stopping)
-		stop_some(m);
+	report_late(m, m->shed.late_ms);
+	drain_tick(m);
 	lease_tick(m);
 	if (++m->ticks % 5 == 0)
 		delivery_tick(m);
 	broadcast_tick(m, m->ticks % 10 == 0);
 	if (m->ticks % 10 == 0)
-		report_load(m);
+		report_second(m);
 	mb_flush(m);
 }
 
@@ -238,11 +249,14 @@ static int open_engine(struct mb *m)
 	struct server_config c = {
 		.key = m->key, .boot = m->boot, .heartbeat_s = (uint16_t)m->config->heartbeat_s,
 		.sessions_max = (uint32_t)m->config->capacity + SERVER_HALF_OPEN_MAX,
-		.cookie_above = SERVER_HALF_OPEN_MAX / 4,
+		.cookie_above = SERVER_HALF_OPEN_MAX / 4, .on_path = on_path,
+		.ephemeral = take_ephemeral,
 		.gate = {.random = random_bytes, .most_per_s = (uint32_t)m->config->handshakes_per_s,
 			 .address_per_s = (uint32_t)m->config->handshakes_per_address},
 	};
-	int err = server_new(&m->server, &c, &handler, m, clock_mono_ms());
+	int err = keypool_init(&m->ephemerals, EPHEMERALS, random_bytes);
+	if (!err)
+		err = server_new(&m->server, &c, &handler, m, clock_mono_ms());
 	explicit_bzero(&c, sizeof c);
 	return err ? err : guard_init(&m->guard, (uint32_t)m->config->wrong_logins_per_address,
 				      (uint32_t)m->config->wrong_logins_per_user);
@@ -277,7 +291,11 @@ static int open_links(struct mb *m)
 	int err = peers_new(&m->dcs, m->loop, m->rds, "dc", m->tls, id, m->boot, &dc, m);
 	if (!err)
 		err = peers_new(&m->lbs, m->loop, m->rds, "lb", m->tls, id, m->boot, &lb, m);
-	return err ? err : report_start(m);
+	if (!err)
+		err = report_start(m);
+	if (!err)
+		drain_listen(m);
+	return err;
 }
 
 static void start_timers(struct mb *m)
@@ -291,6 +309,9 @@ static void start_timers(struct mb *m)
 	ev_timer_init(&m->tick, on_tick, MB_TICK_MS / 1000.0, MB_TICK_MS / 1000.0);
 	m->tick.data = m;
 	ev_timer_start(m->loop, &m->tick);
+	ev_idle_init(&m->spare_time, on_spare_time);
+	m->spare_time.data = m;
+	ev_idle_start(m->loop, &m->spare_time);
 }
 
 static void mb_free(void *app)
@@ -299,6 +320,7 @@ static void mb_free(void *app)
 	rds_free(m->rds); /* answers what is under way: the rest must still be there */
 	ev_timer_stop(m->loop, &m->engine_timer);
 	ev_timer_stop(m->loop, &m->tick);
+	ev_idle_stop(m->loop, &m->spare_time);
 	broadcast_stop(m);
 	ev_clear_pending(m->loop, &m->turn);
 	registry_watch_free(m->watch);
@@ -317,8 +339,10 @@ static void mb_free(void *app)
 		m->auth->free(m->auth);
 	guard_deinit(&m->guard);
 	server_free(m->server);
+	keypool_deinit(&m->ephemerals);
 	udp_close(m->udp);
 	tls_context_free(m->tls);
+	prefix_file_close(&m->quality.prefixes);
 	explicit_bzero(m, sizeof *m);
 	free(m);
 }
@@ -332,6 +356,10 @@ static int check(const void *config, char *fault, size_t cap)
 		snprintf(fault, cap, "zone %s; it must be " NAME_RULE, zone_fault);
 		err = RS_EINVAL;
 	}
+	for (size_t i = 0; i < c->advertise_isp.count && !err; i++)
+		err = host_check_advertised("advertise_isp", &c->advertise_isp.at[i].address, fault, cap);
+	if (!err)
+		err = prefix_file_check(c->prefixes, fault, cap);
 	return err ? err : host_check_password(&c->common, fault, cap);
 }
 
@@ -355,6 +383,8 @@ static int mb_start(struct ev_loop *loop, const void *config, const void *secret
 	if (!err)
 		err = keyfile_publish(m->config->key_file, &m->key, fault, cap);
 	if (!err)
+		err = prefix_file_open(&m->quality.prefixes, m->config->prefixes, fault, cap);
+	if (!err)
 		err = open_socket(m, fault, cap);
 	if (!err)
 		err = open_engine(m);
@@ -376,22 +406,21 @@ static int mb_start(struct ev_loop *loop, const void *config, const void *secret
 	return RS_OK;
 }
 
-/* The balancers hear first, so that nobody is sent here any more; then the clients
- * are told and taken out of presence, some with each tick; then the broker leaves
- * the registry. */
-static void mb_stop(void *app)
+static void mb_stop(void *app) { drain_stop(app); }
+
+static unsigned stop_extra_s(const void *config) { return (unsigned)((const struct mb_config *)config)->drain_s; }
+
+static void mb_reload(void *app)
 {
 	struct mb *m = app;
-	m->stopping = true;
-	report_load(m);
-	stop_some(m);
+	prefix_file_reload(&m->quality.prefixes);
 }
 
 static const char *not_ready(void *app)
 {
 	struct mb *m = app;
-	if (m->stopping)
-		return "stopping";
+	if (m->drain.on)
+		return "draining";
 	if (!rds_is_up(m->rds))
 		return "Redis is not connected";
 	if (peers_up_count(m->dcs) == 0)
@@ -410,7 +439,9 @@ int main(int argc, char **argv)
 		.check = check,
 		.start = mb_start,
 		.stop = mb_stop,
+		.stop_extra_s = stop_extra_s,
 		.free = mb_free,
+		.reload = mb_reload,
 		.not_ready = not_ready,
 		.metrics = report_metrics,
 	};

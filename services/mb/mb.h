@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of a broker share: the engine with its sessions, the socket,
  * Redis, the links to DCs and balancers. Each part is one file and one noun:
- * login, lease, delivery, broadcast, notice, recalled, report, request, auth, guard, shed. */
+ * login, lease, delivery, broadcast, notice, recalled, report, request, auth, guard,
+ * shed, drain, quality. */
 #ifndef MB_MB_H
 #define MB_MB_H
 
@@ -10,9 +11,11 @@
 #include "app/registry.h"
 #include "auth.h"
 #include "base/list.h"
+#include "crypto/keypool.h"
 #include "broadcast.h"
 #include "guard.h"
 #include "net/udp.h"
+#include "quality.h"
 #include "session/server.h"
 #include "recalled.h"
 #include "shed.h"
@@ -23,13 +26,15 @@ struct mb_config {
 	struct daemon_config common;
 	struct addr listen_clients, advertise_clients;
 	char key_file[CONFIG_TEXT_MAX];
-	char zone[CONFIG_TEXT_MAX];
+	char zone[CONFIG_TEXT_MAX], prefixes[CONFIG_TEXT_MAX];
+	struct isp_set advertise_isp;
 	int64_t heartbeat_s, lease_s, capacity, handshakes_per_s, handshakes_per_address, logins_max;
 	int64_t wrong_logins_per_address, wrong_logins_per_user;
-	int64_t redis_timeout_ms, redis_max_in_flight;
+	int64_t redis_timeout_ms, redis_max_in_flight, drain_s;
 };
 
 struct mb_counts {
+	uint64_t ephemerals_ahead, ephemerals_late; /* handshakes with a key made ahead; without */
 	uint64_t logins_ok, logins_wrong, logins_expired, logins_unavailable, logins_overloaded;
 	uint64_t logins_shed, logins_refused_address, logins_refused_user;
 	uint64_t kicks_sent, kicks_obeyed, fenced, renewed, renew_failed, cleared, clear_failed;
@@ -43,6 +48,23 @@ struct mb_counts {
 /* Time for the engine: monotonic and wall, in ms. */
 struct mb_time {
 	uint64_t mono_ms, wall_ms;
+};
+
+/* How busy it is: measured in this second, and what was said of the last one. */
+struct load {
+	uint64_t since_ms, packets_before;
+	uint32_t worst_late_ms;
+	uint32_t packets;               /* in and out, a second */
+	uint16_t lag_ms;
+};
+
+/* How the broker ends, if it does: mb/drain.h. */
+struct drain {
+	bool on, stopping, leaving;     /* at all; by SIGTERM; the registry: the last step */
+	uint64_t from_ms, over_ms;      /* when it began, and how long it may take */
+	uint32_t users;                 /* that were here when it began */
+	uint64_t sent_ms;               /* when the last client was sent away; 0: none was */
+	int64_t word;                   /* the seconds an operator gave last; -1: none did */
 };
 
 struct mb {
@@ -71,12 +93,16 @@ struct mb {
 	struct list logins;             /* under way */
 	uint32_t user_count, logins_pending;
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
-	bool stopping, leaving;         /* ... of the registry: the last step */
+	struct drain drain;
 	struct mb_time batch;           /* of the batch of datagrams at hand; mono_ms 0: none */
 	ev_timer engine_timer;          /* at server_deadline() */
 	ev_timer tick;                  /* MB_TICK_MS: renewals, retries, load */
 	ev_prepare turn;                /* never started, fed: mb_flush() at the end of a turn of the loop */
 	unsigned ticks;
+	struct load load;
+	struct quality quality;
+	struct keypool ephemerals;      /* made when there is nothing else to do */
+	ev_idle spare_time;             /* ... in here */
 	struct mb_counts counts;
 };
 

@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report.h"
 
+#include "crypto/random.h"
+
 #include <string.h>
 
 static struct member describe(const struct mb *m)
 {
 	struct member self = {.boot = m->boot, .address = m->advertised,
 			      .sessions = m->user_count, .capacity = (uint32_t)m->config->capacity,
-			      .draining = m->stopping};
+			      .draining = m->drain.on};
 	memcpy(self.id, m->config->common.id, strlen(m->config->common.id) + 1);
 	memcpy(self.zone, m->config->zone, strnlen(m->config->zone, NAME_MAX_BYTES));
 	memcpy(self.key, m->key.pub, sizeof self.key);
+	self.isps = m->config->advertise_isp;
 	return self;
 }
 
-/* Clients get the names of the others, for when no balancer answers. */
+/* Clients get the names of the others, for when no balancer answers and when this
+ * broker drains. They go to the first one named: another each second, so that not
+ * all go to the same. */
 static void on_brokers(void *ctx, const struct member *members, size_t count, uint64_t redis_now_ms)
 {
 	(void)redis_now_ms;
 	struct mb *m = ctx;
 	struct frame_brokers list = {0};
+	uint32_t first;
+	random_bytes(&first, sizeof first);
 	for (size_t i = 0; i < count && list.count < ANSWER_BROKERS_MAX; i++) {
-		const struct member *b = &members[i];
-		if (!b->alive || b->draining || b->boot == m->boot)
+		const struct member *b = &members[(first % count + i) % count];
+		if (!b->alive || b->draining || b->boot == m->boot || b->sessions >= b->capacity)
 			continue;
 		list.at[list.count].address = b->address;
 		memcpy(list.at[list.count++].key, b->key, sizeof b->key);
@@ -37,15 +44,51 @@ int report_start(struct mb *m)
 	return err ? err : registry_watch(&m->watch, m->loop, m->rds, "broker", on_brokers, m);
 }
 
+void report_late(struct mb *m, uint32_t late_ms)
+{
+	if (late_ms > m->load.worst_late_ms)
+		m->load.worst_late_ms = late_ms;
+}
+
+void report_second(struct mb *m)
+{
+	struct load *l = &m->load;
+	const struct udp_stats *u = udp_stats(m->udp);
+	uint64_t now_ms = mb_time().mono_ms, packets = u->rx_packets + u->tx_packets;
+	uint64_t passed_ms = now_ms - l->since_ms;
+	if (l->since_ms && passed_ms)
+		l->packets = (uint32_t)((packets - l->packets_before) * 1000 / passed_ms);
+	uint32_t worst = l->worst_late_ms < UINT16_MAX ? l->worst_late_ms : UINT16_MAX;
+	l->lag_ms = (uint16_t)((3u * l->lag_ms + worst) / 4); /* one hiccup sends nobody away */
+	l->worst_late_ms = 0;
+	l->packets_before = packets;
+	l->since_ms = now_ms;
+	report_load(m);
+}
+
+static struct reader write_isps(const struct isp_set *s, uint8_t *space, size_t cap)
+{
+	struct writer w = writer_over(space, cap);
+	for (size_t i = 0; i < s->count; i++)
+		link_add_isp(&w, &(struct link_isp){{s->at[i].isp, strlen(s->at[i].isp)}, s->at[i].address});
+	return reader_over(space, writer_len(&w));
+}
+
 void report_load(struct mb *m)
 {
+	uint8_t isps[ISPS_MAX * (1 + NAME_MAX_BYTES + sizeof(struct addr))], paths[LINK_PATHS_MAX * (1 + NAME_MAX_BYTES + 4)];
+	struct writer w = writer_over(paths, sizeof paths);
 	struct member self = describe(m);
 	registry_update(m->registry, &self);
 	struct link_message msg = {.type = LINK_LOAD};
 	msg.load = (struct link_load){
 		.sessions = self.sessions, .capacity = self.capacity, .draining = self.draining,
+		.packets = m->load.packets, .lag_ms = m->load.lag_ms,
 		.address = self.address, .key = self.key, .zone = {self.zone, strlen(self.zone)},
+		.isp_count = (uint8_t)self.isps.count, .isps = write_isps(&self.isps, isps, sizeof isps),
 	};
+	msg.load.path_count = quality_write(&m->quality, mb_time().mono_ms, &w);
+	msg.load.paths = reader_over(paths, writer_len(&w));
 	peers_send_all(m->lbs, &msg);
 }
 
@@ -99,6 +142,8 @@ static void broker_metrics(const struct mb *m, struct metrics *out)
 {
 	const struct mb_counts *n = &m->counts;
 	const struct counter c[] = {
+		{"mb_ephemerals_ahead_total", "handshakes for which a key had been made ahead", n->ephemerals_ahead},
+		{"mb_ephemerals_late_total", "handshakes for which a key had to be made", n->ephemerals_late},
 		{"mb_logins_total", "logins accepted", n->logins_ok},
 		{"mb_logins_wrong_total", "logins refused: session id unknown or of another user", n->logins_wrong},
 		{"mb_logins_expired_total", "logins refused: session id expired", n->logins_expired},
@@ -143,6 +188,8 @@ static void broker_metrics(const struct mb *m, struct metrics *out)
 	metrics_gauge(out, "mb_logins_pending", "logins under way", m->logins_pending);
 	metrics_gauge(out, "mb_broadcasts", "broadcasts known: kept ones, and those on their way to all", m->broadcasts.count);
 	metrics_gauge(out, "mb_links_dc", "links to DCs that are up", (double)peers_up_count(m->dcs));
+	metrics_gauge(out, "mb_packets_per_second", "datagrams in and out in the last second", m->load.packets);
+	metrics_gauge(out, "mb_draining", "1: takes no new clients, and sends those that it has to others", m->drain.on);
 	metrics_gauge(out, "mb_links_lb", "links to balancers that are up", (double)peers_up_count(m->lbs));
 }
 
@@ -167,6 +214,7 @@ void report_metrics(void *app, struct metrics *out)
 	};
 	engine_metrics(server_stats(m->server), server_gate_stats(m->server), out);
 	broker_metrics(m, out);
+	quality_metrics(&m->quality, out);
 	put_all(out, c, sizeof c / sizeof *c);
 	metrics_gauge(out, "redis_in_flight", "requests that wait for Redis", r->in_flight);
 }

@@ -7,7 +7,11 @@
 #include "mb.h"
 
 RS_MUST_CHECK int report_start(struct mb *m);
-/* Once a second, when a balancer connects, and when the broker stops. */
+/* A tick came so late. */
+void report_late(struct mb *m, uint32_t late_ms);
+/* Each second: sums up how busy it was, and says so. */
+void report_second(struct mb *m);
+/* Each second, when a balancer connects, and when the broker drains. */
 void report_load(struct mb *m);
 void report_metrics(void *app, struct metrics *out);
 

@@ -14,6 +14,7 @@ void shed_tick(struct shed *s, struct server *server, const struct udp_stats *u,
 {
 	uint64_t passed = s->tick_ms ? now_ms - s->tick_ms : 0;
 	uint64_t late_ms = passed > period_ms ? passed - period_ms : 0;
+	s->late_ms = late_ms < UINT32_MAX ? (uint32_t)late_ms : UINT32_MAX;
 	bool was = now_ms < s->handshakes_until;
 	if (late_ms >= SHED_HANDSHAKES_MS || is_flooded(s, u))
 		s->handshakes_until = now_ms + SHED_HOLD_MS;

@@ -16,6 +16,7 @@ struct shed {
 	uint64_t tick_ms;                     /* of the last shed_tick(); 0: none yet */
 	uint64_t handshakes_until, logins_until;
 	struct udp_stats before;
+	uint32_t late_ms;                     /* the last tick */
 	uint64_t times;                       /* that it came into need */
 };
 

@@ -14,6 +14,7 @@
 #include "dc/owed.h"
 #include "dc/receipts.h"
 #include "dc/watch.h"
+#include "resp.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -84,51 +85,102 @@ void dc_world_close(struct dc_world *w)
 	fake_stream_reset();
 }
 
-/* A key and a rate; no former key, and no other limit. */
-static void describe_app(char *out, size_t cap)
+/* A key and a rate; no former key, and no other limit. Or it was removed. */
+static void describe_app(char *out, size_t cap, bool removed)
 {
 	char hash[2 * SHA256_BYTES + 1];
 	sha256_hex(DC_KEY, strlen(DC_KEY), hash);
-	int len = snprintf(out, cap, "*%d\r\n$64\r\n%s\r\n$-1\r\n$-1\r\n$1\r\n7\r\n$1\r\n2\r\n", APP_AT_END, hash);
+	int len = removed ? snprintf(out, cap, "*%d\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n", APP_AT_END)
+			  : snprintf(out, cap, "*%d\r\n$64\r\n%s\r\n$-1\r\n$-1\r\n$1\r\n7\r\n$1\r\n2\r\n", APP_AT_END, hash);
 	for (int i = APP_AT_LIMITS + 1; i < APP_AT_END; i++)
 		len += snprintf(out + len, cap - (size_t)len, "$-1\r\n");
 }
 
+#define ID "01JDCF3K7Q9R8W2ZT5XV6YB4NM"
+#define HOLDER " mb1 5 9 77 "
+#define LINE ID "_chat_1800000000000_1800000100000_-"
+#define FAN "app chat store 1 queue_messages 5 stored 1 total 3 record " LINE "_f~ "
+
+/* What Redis may say to each command, and key, in the words of resp.h. The first one is
+ * good, and ends what it begins. */
+static const struct says {
+	const char *command, *key;
+	const char *say[9];
+} says[] = {
+	{"message_store", "", {"[ stored :1 ]", "[ stored :2 " ID HOLDER "]", "[ duplicate " ID " ]", "[ more ]",
+			       "[ stored :2 " ID HOLDER "replaced_chat_" ID "_r expired_chat_" ID " odd ]",
+			       "[ off - -" HOLDER "]", "[ duplicate " ID " stored" HOLDER "]", "[ full messages ]",
+			       "[ what ]"}},
+	{"message_place", "", {"[ full bytes ]", "[ stored :2 " ID HOLDER "replaced_chat_" ID "_r ]", "[ full x ]"}},
+	{"message_withdraw", "", {"[ :1" HOLDER "withdrawn_chat_" ID "_r ]", "[ :0 - - - - ]", ":1"}},
+	{"message_status", "", {"[ acknowledged 1800000000000 1800000000000 ]", "[ stored 1800000100000 ]",
+				"[ pushed 1800000100000 1800000000000 ]", "[ unknown ]", "[ expired x ]", "[ what ]", "[ ]"}},
+	{"message_fetch", "", {"[ ok :3 :1 " LINE "~hello " LINE "~ ]", "[ ok :3 :0 " LINE "_f~ " LINE "~x - " LINE "_f~ ]",
+			       "[ fenced ]", "[ ok :0 :0 ]"}},
+	{"message_ack", "", {"[ ok :2 :5 acknowledged_chat_" ID "_r odd ]", "[ fenced ]", "[ ok :-1 :5 ]"}},
+	{"HMGET", "rs:{", {"[ - - - - ]", "[" HOLDER "]", "[ mb1 5 1800000000000 - ]", "[ - - - 1800000000000 ]",
+			   "[ mb9 5 1800000000000 1800000000000 ]"}},
+	{"HMGET", "rs:fan:", {"[ chat running 5 1 1 1 0 - 2 ]", "[ other done 5 ]", "[ ]"}},
+	{"HGETALL", "", {"[ boot 5 address 127.0.0.1:7200 link 127.0.0.1:7201 ]", "[ boot 6 link 127.0.0.1:7201 ]", "[ ]"}},
+	{"HGET", "", {"-", "running", "withdrawn", "done"}},
+	{"GET", "", {"hello", "-", ":1", "''"}},
+	{"SET", "", {"-", ID, "odd"}},
+	{"TIME", "", {"[ 1800000001 5 ]", "[ ]"}},
+	{"CONFIG", "", {"[ appendonly yes ]", "[ appendfsync always ]", "[ appendonly no ]"}},
+	{"ZRANGE", "rs:awaiting", {"[ chat a_b ]", "[ ]"}},
+	{"ZRANGE", "", {"[ ]", "[ mb1 1800000000900 ]", "[ mb1 1700000000000 ]"}},
+	{"ZRANGEBYSCORE", "", {"[ ]", "[ " ID " ]", "[ x ]"}},
+	{"receipt_due", "", {"[ alice_" ID " bob_" ID " a_b_" ID " x ]", "[ alice_" ID " ]", "[ ]"}},
+	{"receipt_give", "", {"1800000000000-5", "''", "-"}},
+	{"XRANGE", "", {"[ ]", "[ [ 1800000000000-0 [ message " ID " to alice state acknowledged at 1800000000000 ] ] "
+			"[ 1-1 [ message x ] ] [ ] ]"}},
+	{"XREVRANGE", "", {"[ ]", "[ [ 1700000000000-7 [ message " ID " ] ] ]", "[ [ odd ] ]"}},
+	{"broadcast_add", "", {"[ kept 1795471644540688 ]", "[ duplicate " ID " ]", "[ full :256 ]"}},
+	{"broadcast_withdraw", "", {":1", ":0", "x"}},
+	{"fan_create", "", {":1", ":0", "x"}},
+	{"fan_withdraw", "", {":1", ":0", "x"}},
+	{"fan_lease", "", {":1", ":0", ":-1"}},
+	{"fan_claim", "", {"[ ok [ kind list at 1 " FAN "] ]", "[ leased ]", "[ gone ]",
+			   "[ ok [ kind topic topic a/b at 1:0:0 lease 9 " FAN "] ]", "[ ok [ kind what ] ]",
+			   "[ ok [ kind topic topic a/b at 3:0:0 " FAN "] ]", "[ ok [ kind list at 1 app chat record x ] ]",
+			   "[ ok [ kind list at 99999999999999999999999999999999999999999999999999999999 " FAN "] ]"}},
+	{"settings_store", "", {":1", ":-2", "x"}},
+	{"topic_subscribe", "", {":1", ":-2", ":-1"}},
+	{"SISMEMBER", "", {":1", ":0"}},
+	{"SCARD", "", {":2", ":0", "x"}},
+	{"SMEMBERS", "", {"[ b/+ a a/# a/b + x/#/y ]", "[ ]"}},
+	{"SSCAN", "", {"[ 0 [ alice bob a_b ] ]", "[ 17 [ carol ] ]", "[ x [ ] ]"}},
+	{"LRANGE", "", {"[ ]", "[ alice bob a_b - ]"}},
+};
+
+static const struct says *find_says(void)
+{
+	const char *command = fake_redis_command(), *key = fake_redis_key();
+	for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+		if (strcmp(command, says[i].command) == 0 && strncmp(key, says[i].key, strlen(says[i].key)) == 0)
+			return &says[i];
+	return NULL;
+}
+
+void dc_world_answer_one(unsigned which)
+{
+	char text[1024];
+	const struct says *s = find_says();
+	unsigned n = 0;
+	if (strncmp(fake_redis_key(), "rs:app:", 7) == 0 && fake_redis_key()[7] != '{') {
+		describe_app(text, sizeof text, which == APP_REMOVED);
+	} else {
+		while (s && n < sizeof s->say / sizeof *s->say && s->say[n])
+			n++;
+		text[resp_of(s ? s->say[which % n] : which % 4 == 3 ? ":0" : ":1", text, sizeof text - 1)] = '\0';
+	}
+	fake_redis_say(text);
+}
+
 void dc_world_answer(void)
 {
-	static const char *const stored[] = {
-		"*2\r\n$6\r\nstored\r\n:1\r\n",
-		"*7\r\n$6\r\nstored\r\n:2\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n",
-		"*2\r\n$9\r\nduplicate\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n",
-		"*1\r\n$4\r\nmore\r\n",
-	};
-	static const char *const placed[] = {
-		"*2\r\n$4\r\nfull\r\n$5\r\nbytes\r\n",
-		"*8\r\n$6\r\nstored\r\n:2\r\n$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n"
-		"$42\r\nreplaced chat 01JDCF3K7Q9R8W2ZT5XV6YB4NM r\r\n",
-	};
-	static const char *const fields[] = {
-		"*4\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n",
-		"*4\r\n$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n",
-	};
-	char app[512];
-	describe_app(app, sizeof app);
-	while (fake_redis_waiting() > 0) {
-		const char *command = fake_redis_command();
-		unsigned user = (unsigned char)fake_redis_key()[4]; /* rs:{alice}:queue */
-		if (strncmp(fake_redis_key(), "rs:app:", 7) == 0 && fake_redis_key()[7] != '{')
-			fake_redis_say(app);
-		else if (strcmp(command, "message_store") == 0)
-			fake_redis_say(stored[user % 4]);
-		else if (strcmp(command, "message_place") == 0)
-			fake_redis_say(placed[user / 4 % 2]);
-		else if (strcmp(command, "HMGET") == 0)
-			fake_redis_say(fields[user % 2]);
-		else if (strcmp(command, "broadcast_add") == 0)
-			fake_redis_say("*2\r\n$4\r\nkept\r\n$16\r\n1795471644540688\r\n");
-		else
-			fake_redis_say(":1\r\n");
-	}
+	while (fake_redis_waiting() > 0) /* rs:{alice}:queue */
+		dc_world_answer_one(strncmp(fake_redis_key(), "rs:{", 4) == 0 ? (unsigned char)fake_redis_key()[4] : 0);
 }
 
 void dc_world_auth(struct stream *s)

@@ -28,6 +28,9 @@ void dc_world_open(struct dc_world *w);
 void dc_world_close(struct dc_world *w);
 /* Answers everything that waits at Redis with what is good, chosen by the user's name. */
 void dc_world_answer(void);
+#define APP_REMOVED 0x7f
+/* The oldest of it; of the answers that fit its command, the one that is meant. */
+void dc_world_answer_one(unsigned which);
 /* AUTH on this connection, and its OK. */
 void dc_world_auth(struct stream *s);
 /* The broker "mb1" with boot number 5 links, or a message of it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A balancer: datagrams, true ASKs of any payload, with and without cookie, LOADs of
- * brokers and listings of the registry. One answer for one ASK, not longer, and
+ * brokers and listings of the registry, tables of prefixes. One answer for one ASK, not longer, and
  * it names only brokers that are there. */
 #include "engine.h"
 
@@ -15,6 +15,7 @@ enum { STEPS = 64, ADDRESSES = 4 };
 struct world {
 	struct balancer balancer;
 	struct table table;
+	struct prefixes *prefixes;
 	struct addr from;
 	size_t allowed;
 	struct noise noise;
@@ -51,7 +52,32 @@ static void choose(void *ctx, const struct addr *from, const struct ask_payload 
 	struct world *w = ctx;
 	fuzz_check(addr_equal(from, &w->from), "another asked");
 	fuzz_check(ask->avoid_count <= ASK_AVOID_MAX, "avoids %u", ask->avoid_count);
-	choose_brokers(&w->table, ask, fuzz_now_ms, out);
+	struct chooser c = {&w->table, w->prefixes, fuzz_random};
+	choose_brokers(&c, from, ask, fuzz_now_ms, out);
+}
+
+/* What a person would be told. */
+static void explain(struct world *w, unsigned who)
+{
+	struct buf out = {0};
+	struct chooser c = {&w->table, w->prefixes, fuzz_random};
+	struct addr from = fuzz_addr(who % ADDRESSES);
+	fuzz_check(choose_explain(&c, &from, fuzz_now_ms, &out) == RS_OK && buf_len(&out) > 0, "no explanation");
+	buf_deinit(&out);
+}
+
+/* Another table of prefixes, if it is a good one; else the former stays. */
+static void take_prefixes(struct world *w, struct piece p)
+{
+	char fault[PREFIXES_FAULT_MAX];
+	size_t line = 0;
+	struct prefixes *new = NULL;
+	if (prefixes_parse(&new, (const char *)p.data, p.len, &line, fault)) {
+		fuzz_check(fault[0] && line > 0, "no word of what is wrong");
+		return;
+	}
+	prefixes_free(w->prefixes);
+	w->prefixes = new;
 }
 
 static void receive(struct world *w, unsigned who, const uint8_t *data, size_t len)
@@ -122,7 +148,14 @@ static void step(struct world *w, struct fuzz *in)
 	case 2: receive_ask(w, in); break;
 	case 3: take_load(w, in); break;
 	case 4: take_listing(w, in); break;
-	case 5: fuzz_now_ms += fuzz_number(in, 2); break;
+	case 5:
+		if (op & 0x80)
+			take_prefixes(w, fuzz_piece(in, 1024));
+		else if (op & 0x40)
+			explain(w, fuzz_byte(in));
+		else
+			fuzz_now_ms += fuzz_number(in, 2);
+		break;
 	}
 }
 
@@ -141,6 +174,7 @@ void fuzz_one(struct fuzz *in)
 		step(w, in);
 	fuzz_check(w->table.count <= TABLE_MAX, "%zu brokers", w->table.count);
 	table_alive_count(&w->table, fuzz_now_ms);
+	prefixes_free(w->prefixes);
 	balancer_deinit(&w->balancer);
 	free(w);
 }

@@ -12,6 +12,7 @@
 #include "mb/lease.h"
 #include "mb/login.h"
 #include "mb/notice.h"
+#include "mb/request.h"
 #include "wire/link.h"
 
 #include <stdio.h>
@@ -69,6 +70,13 @@ static void on_gone(void *ctx, uint32_t conn, void *user, enum close_code why)
 	login_end(&w->mb, user, why);
 }
 
+static void on_request(void *ctx, uint32_t conn, void *user, const struct frame_request *f)
+{
+	struct world *w = ctx;
+	(void)conn;
+	request_take(&w->mb, user, f);
+}
+
 static int on_dc_message(void *ctx, size_t peer, const struct link_message *msg)
 {
 	struct world *w = ctx;
@@ -80,7 +88,7 @@ static int on_dc_message(void *ctx, size_t peer, const struct link_message *msg)
 	else if (msg->type == LINK_KEPT)
 		broadcast_look(&w->mb);
 	else if (msg->type == LINK_BATCH || msg->type == LINK_ACKED || msg->type == LINK_PUSH ||
-		 msg->type == LINK_NUDGE)
+		 msg->type == LINK_NUDGE || msg->type == LINK_WITHDRAW)
 		delivery_on_message(&w->mb, msg);
 	else
 		return RS_EINVAL;
@@ -172,6 +180,18 @@ static void acknowledge(struct world *w, unsigned n, uint8_t from, uint8_t count
 	say(w, n, &f);
 }
 
+static void request(struct world *w, unsigned n, struct fuzz *in)
+{
+	struct frame f = {.type = FRAME_REQUEST};
+	char text[NAME_MAX_BYTES];
+	f.request.number = fuzz_byte(in);
+	f.request.kind = fuzz_byte(in);
+	struct piece p = fuzz_piece(in, sizeof text);
+	f.request.text = memcpy(text, p.data, p.len);
+	f.request.text_len = (uint8_t)p.len;
+	say(w, n, &f);
+}
+
 /* ---- Redis ---- */
 
 static size_t write_record(unsigned id, struct piece body, uint8_t *out, size_t cap);
@@ -196,6 +216,7 @@ static void say_kept(uint8_t how)
 
 static void answer_well(struct world *w, uint8_t how)
 {
+	static const char *const changed[] = {":1\r\n", ":-1\r\n", ":-2\r\n", "+odd\r\n"};
 	char claim[160];
 	(void)w;
 	if (fake_redis_waiting() == 0)
@@ -215,6 +236,10 @@ static void answer_well(struct world *w, uint8_t how)
 		fake_redis_say(how & 1 ? "$2\r\n50\r\n" : how & 2 ? "$2\r\n60\r\n" : "$-1\r\n");
 	else if (strcmp(command, "ZRANGE") == 0)
 		say_kept(how);
+	else if (strncmp(command, "topic_", 6) == 0 || strcmp(command, "settings_store") == 0)
+		fake_redis_say(changed[how & 3]);
+	else if (strcmp(command, "SISMEMBER") == 0 || strcmp(command, "SCARD") == 0)
+		fake_redis_say(how & 1 ? ":1\r\n" : ":0\r\n");
 	else if (strcmp(command, "presence_renew") == 0 && how & 1)
 		fake_redis_say(how & 2 ? "*3\r\n:3\r\n:0\r\n:1\r\n" : "*3\r\n:0\r\n:2\r\n:0\r\n");
 	else
@@ -325,9 +350,20 @@ static void other_message(struct world *w, unsigned n, uint8_t how)
 		m.type = LINK_BROADCAST;
 		m.broadcast.record = record;
 		m.broadcast.record_len = write_record(how, (struct piece){(const uint8_t *)"now", 3}, record, sizeof record);
+		if (how & 0x80)
+			record[30] ^= 0x80; /* damaged */
 	}
 	int len = link_encode(&m, bytes, sizeof bytes);
 	fuzz_check(len > 0, "no message");
+	feed(w, bytes, (size_t)len);
+}
+
+static void withdraw(struct world *w, unsigned n, uint8_t id)
+{
+	uint8_t bytes[64];
+	struct link_message m = {.type = LINK_WITHDRAW, .withdraw = {owner_of(w, n), {{[0] = 1, [15] = id}}}};
+	int len = link_encode(&m, bytes, sizeof bytes);
+	fuzz_check(len > 0, "no WITHDRAW");
 	feed(w, bytes, (size_t)len);
 }
 
@@ -352,8 +388,13 @@ static void step(struct world *w, struct fuzz *in)
 	struct frame close = {.type = FRAME_CLOSE};
 	switch ((op & 15) % 14) {
 	case 0: log_in(w, n); break;
-	case 1:
-	case 2: answer_well(w, fuzz_byte(in)); break;
+	case 1: answer_well(w, fuzz_byte(in)); break;
+	case 2: {
+		uint8_t how = fuzz_byte(in);
+		for (unsigned i = 0; i < (op & 0x40 ? 16 : 1); i++) /* also what these answers ask in turn */
+			answer_well(w, how);
+		break;
+	}
 	case 3: {
 		struct piece p = fuzz_piece(in, 4096);
 		fake_redis_feed(p.data, p.len);
@@ -381,19 +422,30 @@ static void step(struct world *w, struct fuzz *in)
 			fake_redis_lose(RS_ELOST), link_up(w);
 		break;
 	case 12:
-		if (op & 0x40)
-			fake_redis_refuse(!w->refuses), w->refuses = !w->refuses;
-		else
+		if (!(op & 0x40)) {
 			say(w, n, &close);
+			break;
+		}
+		w->refuses = !w->refuses;
+		fake_redis_refuse(w->refuses);
+		if (!w->refuses)
+			broadcast_read_anew(&w->mb);
 		break;
-	case 13: server_close_session(w->mb.server, w->client[n].conn, fuzz_now_ms, CLOSE_SHUTDOWN); break;
+	case 13:
+		if (op & 0x40)
+			request(w, n, in);
+		else if (op & 0x20)
+			withdraw(w, n, fuzz_byte(in));
+		else
+			server_close_session(w->mb.server, w->client[n].conn, fuzz_now_ms, CLOSE_SHUTDOWN);
+		break;
 	}
 	mb_flush(&w->mb);
 }
 
 static void open_broker(struct world *w, unsigned how)
 {
-	static const struct server_handler engine = {sends, on_login, on_acked, on_gone, NULL};
+	static const struct server_handler engine = {sends, on_login, on_acked, on_gone, on_request};
 	static const struct peers_handler dcs = {on_dc_up, on_dc_message, on_dc_down};
 	struct mb *m = &w->mb;
 	struct server_config c = {.key = engine_key, .boot = 5, .heartbeat_s = 3, .sessions_max = 8, .cookie_above = 1024};

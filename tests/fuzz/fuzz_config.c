@@ -17,6 +17,7 @@ struct all {
 	struct addr at;
 	struct addr_set addrs;
 	struct key_set keys;
+	struct isp_set isps;
 	bool flag;
 };
 
@@ -29,6 +30,7 @@ static const struct setting table[] = {
 	SETTING(struct all, at, SETTING_ADDR, "127.0.0.1:1", "an address"),
 	SETTING(struct all, addrs, SETTING_ADDRS, NULL, "addresses"),
 	SETTING(struct all, keys, SETTING_KEYS, NULL, "keys"),
+	SETTING(struct all, isps, SETTING_ISPS, NULL, "addresses of ISPs"),
 	SETTING(struct all, flag, SETTING_FLAG, "no", "yes or no"),
 };
 enum { SETTINGS = sizeof table / sizeof *table, FLAGS_MAX = 4 };
@@ -44,6 +46,11 @@ static void check_good(const struct all *c)
 		   "choice is %s", c->choice);
 	fuzz_check(c->number >= -3 && c->number <= 1000000000000, "a number out of its range");
 	fuzz_check(c->addrs.count <= CONFIG_ADDRS_MAX && c->keys.count <= CONFIG_ADDRS_MAX, "too many");
+	char isps[ISPS_TEXT_MAX];
+	const char *fault;
+	struct isp_set again;
+	fuzz_check(isps_parse(isps_format(&c->isps, isps), &again, &fault) == RS_OK &&
+			   memcmp(&again, &c->isps, sizeof again) == 0, "%s are other addresses", isps);
 	for (size_t i = 0; i < c->addrs.count; i++) {
 		char text[ADDR_TEXT_MAX];
 		struct addr same;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files that a program reads at its start: keys, secrets, the ids that a client has
- * shown. The first byte says which. */
+ * shown, prefixes. The first byte says which. */
 #include "fuzz.h"
 
 #include "app/keyfile.h"
+#include "app/prefix_file.h"
 #include "base/bytes.h"
+#include "base/name.h"
 #include "cli/settings.h"
 #include "client/seen_file.h"
 
@@ -107,9 +109,40 @@ static void try_seen(struct piece p)
 	seen_file_close(f);
 }
 
+static void check_prefixes(const struct prefixes *p)
+{
+	for (unsigned n = 0; n < 256; n++) {
+		struct addr a = fuzz_addr(n);
+		const struct place *place = prefixes_find(p, &a);
+		fuzz_check(!place || !name_fault(place->isp, strlen(place->isp)), "an ISP that is no name");
+	}
+}
+
+/* Opened, checked and read again it is the same; a wrong one changes nothing. */
+static void try_prefixes(struct piece p)
+{
+	struct prefix_file f;
+	char fault[600] = "";
+	const char *file = fuzz_file(p.data, p.len);
+	int err = prefix_file_open(&f, file, fault, sizeof fault);
+	fuzz_check(!err || strncmp(fault, "prefixes: ", 10) == 0, "no word of what is wrong");
+	fuzz_check(prefix_file_check(file, fault, sizeof fault) == err, "checked it is otherwise");
+	size_t count = prefixes_count(f.table);
+	fuzz_check(!err || count == 0, "a table of a wrong file");
+	check_prefixes(f.table);
+	fuzz_check(prefix_file_reload(&f) == !err && prefixes_count(f.table) == count, "read again it is another");
+	fuzz_file("10.0.0.0", 8);
+	fuzz_check(!prefix_file_reload(&f) && prefixes_count(f.table) == count, "a wrong file has changed the table");
+	fuzz_check(f.reloaded == !err && f.reload_failed == 1u + !!err, "the reloads are miscounted");
+	prefix_file_close(&f);
+	fuzz_check(prefix_file_open(&f, "/proc/self/none", fault, sizeof fault) != RS_OK, "what is not there was read");
+	fuzz_check(prefix_file_open(&f, "/proc/self", fault, sizeof fault) != RS_OK, "a folder was read");
+	fuzz_check(prefix_file_open(&f, "", fault, sizeof fault) == RS_OK && !prefix_file_reload(&f), "no file was read");
+}
+
 void fuzz_one(struct fuzz *in)
 {
-	static void (*const tries[])(struct piece) = {try_key, try_secret, try_balancer_key, try_seen};
-	unsigned which = fuzz_byte(in) % 4;
+	static void (*const tries[])(struct piece) = {try_key, try_secret, try_balancer_key, try_seen, try_prefixes};
+	unsigned which = fuzz_byte(in) % 5;
 	tries[which](fuzz_rest(in));
 }

@@ -76,6 +76,9 @@ static void try_addr(struct fuzz *in)
 	char text[ADDR_TEXT_MAX], item[ITEM_MAX];
 	char *list = fuzz_text(in);
 	for (const char *at = list; items_next(&at, item);) {
+		if (addr_parse_host(item, &a) == RS_OK)
+			fuzz_check(addr_parse_host(addr_format(&a, text), &same) == RS_OK && addr_equal(&a, &same),
+				   "%s is another host", text);
 		if (addr_parse(item, &a))
 			continue;
 		fuzz_check(addr_parse(addr_format(&a, text), &same) == RS_OK && addr_equal(&a, &same),

@@ -125,6 +125,10 @@ void fuzz_one(struct fuzz *in)
 		{&cmd_app, {"app", "rm", "chat"}},
 		{&cmd_broadcast, {"broadcast", "ls"}},
 		{&cmd_broadcast, {"broadcast", "withdraw", "01JDCF3K7Q9R8W2ZT5XV6YB4NM"}},
+		{&cmd_queue, {"queue", "purge", "alice"}},
+		{&cmd_queue, {"queue", "purge", "alice", "--from=chat"}},
+		{&cmd_topics, {"topics"}},
+		{&cmd_topics, {"topics", "alice"}},
 	};
 	unsigned which = fuzz_byte(in) % (sizeof asks / sizeof *asks);
 	const struct ask *a = &asks[which];

@@ -407,13 +407,20 @@ static void count_one(void *ctx, uint32_t conn, void *user)
 	++*(unsigned *)ctx;
 }
 
+static void on_path(void *ctx, const struct addr *to, const struct server_path *p)
+{
+	struct world *w = ctx;
+	(void)to;
+	fuzz_check(w->online && p->sent > 0 && p->rtt_ms < 3600000, "%u pieces in round trips of %u ms", p->sent, p->rtt_ms);
+}
+
 void fuzz_one(struct fuzz *in)
 {
 	static const struct server_handler handler = {sends, on_login, on_acked, on_gone, on_request};
 	struct world *w = calloc(1, sizeof *w);
 	unsigned how = fuzz_byte(in);
 	struct server_config config = {.key = engine_key, .boot = 7, .heartbeat_s = how & 8 ? 300 : 3, .sessions_max = 4,
-				       .cookie_above = 1024};
+				       .cookie_above = 1024, .on_path = on_path};
 	config.gate.random = fuzz_random;
 	fuzz_check(w && server_new(&w->server, &config, &handler, w, fuzz_now_ms) == RS_OK, "no server");
 	server_set_fallback(w->server, &(struct frame_brokers){.count = how >> 6});

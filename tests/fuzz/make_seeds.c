@@ -4,6 +4,8 @@
  * again when a format changes; what fuzzing found lies beside them under other names. */
 #include "seeds.h"
 
+#include "resp.h"
+
 #include "base/addr.h"
 #include "base/bytes.h"
 #include "wire/link.h"
@@ -52,6 +54,12 @@ void seed_bulk(const char *s)
 	seed_text(head);
 	seed_text(s);
 	seed_text("\r\n");
+}
+
+void seed_words(const char *words)
+{
+	char text[4096];
+	seed_raw(text, resp_of(words, text, sizeof text));
 }
 
 void seed_end(const char *target, const char *what)
@@ -215,7 +223,13 @@ size_t seed_message_bytes(unsigned i, uint8_t *bytes, size_t cap)
 	case LINK_PRESENCE: m.presence = (struct link_presence){true, 1732370000000, {"alice", 5}}; break;
 	case LINK_KICK: m.kick = (struct link_kick){5, {9, 77}, {"mb1", 3}}; break;
 	case LINK_BROADCAST: m.broadcast = (struct link_broadcast){rec, rec_len}; break;
-	case LINK_LOAD: m.load = (struct link_load){12, 1000, false, {.port = {1, 2}}, key, {"eu1", 3}}; break;
+	case LINK_LOAD:
+		m.load = (struct link_load){12, 1000, 345, 6, false, {.port = {1, 2}}, key, {"eu1", 3}, 1, 1, {0}, {0}};
+		link_add_isp(&w, &(struct link_isp){{"norda", 5}, {.port = {3, 4}}});
+		m.load.isps = reader_over(blobs, writer_len(&w));
+		link_add_path(&w, &(struct link_path){{"norda", 5}, 33, 7});
+		m.load.paths = reader_over(m.load.isps.end, writer_len(&w) - reader_left(&m.load.isps));
+		break;
 	default: break;
 	}
 	int len = link_encode(&m, bytes, cap);
@@ -263,5 +277,6 @@ int main(int argc, char **argv)
 	seeds_sessions();
 	seeds_texts();
 	seeds_redis();
+	seeds_dc();
 	return 0;
 }

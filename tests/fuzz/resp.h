@@ -5,9 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* hiredis takes memory for as many elements as an array is said to have, before it has
- * seen one, and is known to miscount above 2^31. That is not ours to look at: how many of
- * these bytes come before an array of more than 9,999 elements. */
+/* How many bytes come before a header of an array with more than four digits. hiredis
+ * allocates all that such a header names at once; Redis may name as many, but input that
+ * does runs into the limit of memory and shows nothing. */
 size_t resp_sane(const uint8_t *data, size_t len);
+
+/* Replies in Redis's words, from ours: "[ a :1 - !no ]" is an array of a string, a
+ * number, nil and an error; in a string _ is a space, ~ a newline, '' nothing. Returns
+ * the length; it fits. */
+size_t resp_of(const char *words, char *out, size_t cap);
 
 #endif

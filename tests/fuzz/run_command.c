@@ -3,6 +3,8 @@
 
 #include "fuzz.h"
 
+#include "cli/follow.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +16,7 @@ void run_command(const struct command *c, const struct settings *s, const char *
 		kept[argc] = argv[argc] = fuzz_copy(words[argc], strlen(words[argc]) + 1);
 	argv[argc] = NULL;
 	int code = c->run(s, argc, argv);
-	fuzz_check(code == EXIT_DONE || code == EXIT_FAILED, "exit code %d", code);
+	fuzz_check(code == EXIT_DONE || code == EXIT_FAILED || code == FOLLOW_EARLY, "exit code %d", code);
 	for (int i = 0; i < argc; i++)
 		free(kept[i]);
 }

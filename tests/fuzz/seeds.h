@@ -18,6 +18,7 @@ void seed_text(const char *s);
 void seed_text8(const char *s);                    /* as fuzz_text() takes it */
 void seed_piece(const void *data, size_t len);     /* as fuzz_piece() takes it */
 void seed_bulk(const char *s);                     /* as Redis says it */
+void seed_words(const char *words);                /* in the words of resp.h */
 void seed_end(const char *target, const char *what);
 void seed_check(int good, const char *what);
 
@@ -31,5 +32,6 @@ struct frame_brokers seed_brokers(void);
 void seeds_sessions(void); /* seeds_session.c */
 void seeds_texts(void);    /* seeds_text.c: requests, settings, files, answers */
 void seeds_redis(void);    /* seeds_redis.c */
+void seeds_dc(void);       /* seeds_dc.c */
 
 #endif

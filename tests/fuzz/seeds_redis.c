@@ -22,8 +22,9 @@ static void of_dc(const char *what, const char *head, const char *resp)
 
 #define ID "$26\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n"
 #define HOLDER "$3\r\nmb1\r\n$1\r\n5\r\n$1\r\n9\r\n$2\r\n77\r\n"
-#define MEMBER "*16\r\n$4\r\nboot\r\n$1\r\n5\r\n$7\r\naddress\r\n$14\r\n127.0.0.1:7200\r\n$4\r\nlink\r\n$14\r\n127.0.0.1:7201\r\n" \
+#define MEMBER "*20\r\n$4\r\nboot\r\n$1\r\n5\r\n$7\r\naddress\r\n$14\r\n127.0.0.1:7200\r\n$4\r\nlink\r\n$14\r\n127.0.0.1:7201\r\n" \
 	"$3\r\nkey\r\n$64\r\n00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\r\n$4\r\nzone\r\n$3\r\neu1\r\n" \
+	"$4\r\nhttp\r\n$14\r\n127.0.0.1:7380\r\n$4\r\nisps\r\n$14\r\na=10.0.0.1:720\r\n" \
 	"$8\r\nsessions\r\n$2\r\n12\r\n$8\r\ncapacity\r\n$3\r\n100\r\n$8\r\ndraining\r\n$2\r\nno\r\n"
 #define RECORD "$90\r\n01JDCF3K7Q9R8W2ZT5XV6YB4NM chat 1800000000000 1800000100000 order-17\nhello, this is a body\r\n"
 #define IDS "*2\r\n$3\r\nmb1\r\n$13\r\n1800000000900\r\n"
@@ -108,6 +109,39 @@ static void apps(void)
 	}
 }
 
+/* What the commands ask that came later: broadcast, queue purge, topics; and messages
+ * whose body lies elsewhere. */
+static void more_commands(void)
+{
+#define LINE "01JDCF3K7Q9R8W2ZT5XV6YB4NM_chat_1800000000000_1900000000000_-"
+	static const struct {
+		unsigned which;
+		const char *what, *says;
+	} cases[] = {
+		{12, "broadcast-ls", "[ " LINE "~hello 01JDCF3K7Q9R8W2ZT5XV6YB4NM_chat_1800000000000_1800000000000_-~ odd - ]"},
+		{12, "broadcast-none", "!no"},
+		{13, "broadcast-withdraw", ":1"},
+		{13, "broadcast-unkept", ":0"},
+		{14, "purge", "[ :3 ]"},
+		{15, "purge-none", "[ ]"},
+		{16, "topics", "[ b/+ a/# a x/#/y a+ a/b ] :1 :0 x :7"},
+		{17, "topics-of", "[ b/+ a/# a x/#/y ]"},
+		{0, "ls-odd", ":0 [ ] [ " LINE "_f~ odd - ] [ " LINE "_p=low_c=k_t=a/b_r~x ]"},
+		{1, "peek-elsewhere", ":0 [ ] [ " LINE "_f~ ] hello"},
+		{1, "peek-withdrawn", ":0 [ " LINE "_f~ ] -"},
+		{1, "peek-empty", ":0 [ ] [ ] [ ]"},
+		{2, "peek-no-such", ":0 [ 01JDCF3K7Q9R8W2ZT5XV6YB4NN_chat_1800000000000_1900000000000_-~x ] [ ] [ ]"},
+		{7, "no-info", "!NOPERM"},
+		{3, "brokers-none", "[ ] [ 1800000001 5 ]"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		seed_begin();
+		seed_byte(cases[i].which);
+		seed_words(cases[i].says);
+		seed_end("redis_cli", cases[i].what);
+	}
+}
+
 /* What `restante doctor` asks, in its order. */
 static void doctor(void)
 {
@@ -144,5 +178,6 @@ void seeds_redis(void)
 	redis_replies();
 	redis_streams();
 	apps();
+	more_commands();
 	doctor();
 }

@@ -3,8 +3,10 @@
  * The steps are numbered in step() of each target. */
 #include "seeds.h"
 
+#include "wire/link.h"
 #include "wire/packet.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,6 +112,29 @@ static void server_timers(void)
 	seed_piece(bytes, writer_len(&w));
 	SEED_RAW("\x05\x07\x40\x05\x07\x40");
 	seed_end("session_server", "full");
+}
+
+/* Long messages, each acknowledged as a whole: the window grows over what goes out at once. */
+static void server_bursts(void)
+{
+	seed_begin();
+	seed_byte(1 | 8);
+	op_frames(0);
+	for (unsigned i = 0; i < 16; i++) {
+		SEED_RAW("\x05\x07\xff");
+		for (unsigned n = 0; n < 4; n++) {
+			uint8_t bytes[PACKET_FRAMES_MAX];
+			struct writer w = writer_over(bytes, sizeof bytes);
+			struct frame f = {.type = FRAME_FRAGMENT_ACK, .fragment_ack = {i, 1 + i + n, UINT64_MAX}};
+			frame_write(&w, &f);
+			SEED_RAW("\x04\x01\x00");
+			seed_piece(bytes, writer_len(&w));
+		}
+		if (i % 4 == 3)
+			SEED_RAW("\x04\x14");
+	}
+	SEED_RAW("\x44\x20\x00");
+	seed_end("session_server", "bursts");
 }
 
 /* Op 45: the application answers a request or withdraws a message. */
@@ -343,8 +368,11 @@ static void datagrams(void)
 			continue;
 		seed_begin();
 		seed_byte(how);
+		seed_raw("\x83", 1);
+		seed_piece("0.0.0.0/0 norda eu1 #\n10.0.0.0/8 b\n::/0 norda\n", 46);
 		seed_raw("\x03\x00\x01", 3);
 		seed_piece(load, load_len);
+		seed_raw("\x41\x01", 2);
 		seed_raw("\x04\x02\x01\x01\x00\x05\x01\x05\x02\x08\x02\x00\x00\x09\x00\x06\x01\x02", 18);
 		for (unsigned i = 0; i < 4; i++) {
 			seed_raw("\x01\x01", 2);
@@ -355,6 +383,56 @@ static void datagrams(void)
 		seed_raw("\x03\x00\x01\x00\x00\x05\xff\xff", 8);
 		seed_end("balancer", what);
 	}
+}
+
+static void load_of(unsigned broker, unsigned rtt, bool draining)
+{
+	static const uint8_t key[32] = {9};
+	uint8_t bytes[256], blobs[256];
+	struct writer w = writer_over(blobs, sizeof blobs);
+	struct link_message m = {.type = LINK_LOAD};
+	m.load = (struct link_load){1, 10, 345, 6, draining, {.port = {1, 2}}, key, {"eu2", 3}, 1, rtt > 0, {0}, {0}};
+	link_add_isp(&w, &(struct link_isp){{"norda", 5}, {.port = {3, (uint8_t)broker}}});
+	m.load.isps = reader_over(blobs, writer_len(&w));
+	link_add_path(&w, &(struct link_path){{"norda", 5}, (uint16_t)rtt, 7});
+	m.load.paths = reader_over(m.load.isps.end, rtt ? writer_len(&w) - reader_left(&m.load.isps) : 0);
+	int len = link_encode(&m, bytes, sizeof bytes);
+	seed_check(len > 0, "load");
+	SEED_RAW("\x03");
+	seed_byte(broker);
+	SEED_RAW("\x01");
+	seed_piece(bytes, (size_t)len);
+}
+
+/* Three brokers that are listed and tell their load: near, far, without figures, and
+ * one that drains. */
+static void choices(void)
+{
+	struct ask_payload ask = {.client_ms = 1, .avoid_count = 1, .avoid = {{.port = {3, 0}}}};
+	uint8_t ask_bytes[ASK_PAYLOAD];
+	seed_check(ask_payload_write(&ask, ask_bytes) == 0, "ask");
+	seed_begin();
+	seed_byte(0);
+	SEED_RAW("\x41\x01"); /* none is known */
+	SEED_RAW("\x83");
+	seed_piece("10.0.0.0/8 norda eu1\n", 21);
+	SEED_RAW("\x04\x04");
+	for (unsigned i = 0; i < 4; i++) {
+		seed_byte(i);
+		SEED_RAW("\x01\x00\x05\x01");
+		seed_byte(5 + i);
+		SEED_RAW("\x01\x08");
+	}
+	for (unsigned i = 0; i < 4; i++)
+		load_of(i, i == 0 ? 20 : i == 1 ? 900 : 0, i == 3);
+	SEED_RAW("\x41\x01\x41\x02");
+	for (unsigned i = 0; i < 3; i++) {
+		SEED_RAW("\x01\x01");
+		seed_byte(i & 1);
+		seed_piece(ask_bytes, sizeof ask_bytes);
+	}
+	SEED_RAW("\x05\x03\xe8\x03\x00\x01\x00\x00\x41\x01\x05\xff\xff\x41\x01");
+	seed_end("balancer", "choices");
 }
 
 static void broker_cases(void)
@@ -374,6 +452,21 @@ static void broker_cases(void)
 		CASE("\x00\x00\x01\x02\x01\x00\x05\x05\x01\x00\x01x\x05\x08\x01\x00\x01x\x06\x58\x01\x05\x05\x0d\x01\x00\x00"), /* cut, damaged */
 		CASE("\x00\x00\x01\x02\x01\x01\x07\x04\x01\x01\x01\x05\x09\x02\x08\x01\x01\x01\x01\x09\x28\x07\x04\x01\x02\x01\x00\x09\x02"), /* kept, taken, withdrawn */
 		CASE("\x00\x07\x04\x01\x02\x01\x07\x00\x01\x02\x01\x01\x08\x00\x02\x01\x00\x09\x02\x07\x08\x07\x10\x09\x02\x08\x03\x02\x0d\x01\x01"), /* kept before the login; unkept ones */
+		CASE("\x00\x00\x42\x02\x4d\x01\x01\x00\x03" "a/+" "\x01\x00\x01\x01\x01\x01\x01\x01\x42\x01"
+		     "\x4d\x02\x02\x00\x03" "a/+" "\x01\x00\x01\x01\x01\x00\x01\x00\x01\x01\x01\x00\x01\x01\x42\x00"), /* subscribed, and not any more */
+		CASE("\x00\x00\x42\x02\x4d\x01\x03\x00\x01*\x42\x00\x4d\x02\x04\x00\x04" "chat" "\x42\x01\x4d\x03\x03\x00\x01*\x42\x02"
+		     "\x4d\x04\x03\x00\x01*\x42\x03\x4d\x05\x03\x00\x03" "a b" "\x4d\x06\x01\x00\x03" "a+b" "\x4d\x07\x07\x00\x01x"), /* storage */
+		CASE("\x00\x00\x42\x02\x4d\x01\x01\x00\x01" "a" "\x42\x02\x4d\x02\x01\x00\x01" "b" "\x42\x01\x4d\x03\x01\x00\x01" "c" "\x0a\x4c"
+		     "\x4d\x04\x01\x00\x01" "d"), /* too many, fenced, lost, away */
+		CASE("\x00\x00\x42\x02\x05\x01\x01\x00\x01x\x2d\x01\x05\x01\x02\x00\x01y\x08\x01\x01\x2d\x02\x09\x14\x2d\x09\x09\x14"), /* withdrawn */
+		CASE("\x00\x00\x42\x02\x05\x01\x01\x00\x01x\x09\x14\x08\x00\x1f\x09\x14\x07\x0d\x05\x01\x04\x00\x01x\x08\x00\x1f\x09\x14\x07\x0b"
+		     "\x09\x14\x07\x25\x09\x14\x07\x0d"), /* acks taken, and not */
+		CASE("\x00\x00\x42\x02\x07\x02\x09\x02\x01\x00"), /* kicked */
+		CASE("\x00\x00\x01\x02\x01\x0a\x06\x40\x01\x27\x06\x40\x29\x27\x06\x40\x51\x27\x07\x04\x42\x05\x07\x08\x07\x10\x09\x02\x07\x04\x42\x06\x09\x14"
+		     "\x08\x00\x1f\x08\x20\x1f\x09\x14\x08\x40\x1f\x42\x00\x09\x02"), /* no room for what is sent to all */
+		CASE("\x00\x00\x42\x02\x4d\x01\x01\x00\x03" "a+b"), /* not a filter */
+		CASE("\x00\x00\x42\x02\x07\x04\x42\x05\x09\x14\x07\x04\x42\x06\x09\x14\x07\x04\x42\x00\x09\x14"), /* kept ones withdrawn */
+		CASE("\x00\x00\x42\x02\x07\x08\x07\x08\x07\x88\x07\x04\x42\x05\x09\xff\x09\xff\x09\xff\x09\xff\x09\xff\x09\xff\x09\xff\x09\xff\x09\xff\x07\x04\x42\x06"),
 	};
 #undef CASE
 	char what[32];
@@ -382,6 +475,27 @@ static void broker_cases(void)
 		seed_raw(cases[i].steps, cases[i].len);
 		snprintf(what, sizeof what, "case-%u", i);
 		seed_end("broker", what);
+	}
+}
+
+/* Messages until there is no room, and then one to all, which is withdrawn. */
+static void full_session(void)
+{
+	for (unsigned n = 0; n < 2; n++) {
+		seed_begin();
+		SEED_RAW("\x00\x00\x42\x02");
+		for (unsigned i = 1; i < 34; i++) {
+			SEED_RAW("\x05\x00");
+			seed_byte(i);
+			seed_piece("x", 1);
+		}
+		SEED_RAW("\x07\x04\x42\x05\x07\x08\x07\x10\x07\x04");
+		SEED_RAW("\x42\x06\x09\x14\x07\x04\x42\x00\x09\x02");
+		SEED_RAW("\x08\x00\x1f\x08\x20\x1f\x09\x02\x07\x18");
+		SEED_RAW("\x08\x00\x3f\x42");
+		seed_byte(n);
+		SEED_RAW("\x09\x14\x4c\x4c\x42\x05");
+		seed_end("broker", n ? "full-1" : "full-0");
 	}
 }
 
@@ -414,10 +528,13 @@ void seeds_sessions(void)
 	server_sessions();
 	server_timers();
 	server_requests();
+	server_bursts();
 	client_sessions();
 	client_cases();
 	datagrams();
 	datagram_limits();
+	choices();
 	broker();
+	full_session();
 	broker_cases();
 }

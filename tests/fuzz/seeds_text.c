@@ -33,6 +33,19 @@ static const char *const requests[][2] = {
 	{"receipts", "SEND 1\r\nto a\r\nreceipt yes\r\n\r\nRECEIPTS 1\r\nafter 0\r\n\r\nPING 1\r\n\r\nSEND 1\r\nto a\r\n\r\n"},
 	{"receipts-bad", "RECEIPTS 1\r\nafter 1-\r\n\r\nRECEIPTS 1\r\nafter x\r\n\r\nRECEIPTS 1\r\n\r\n"},
 	{"events", "PRESENCE-EVENTS 1\r\nid 1\r\n\r\nPING 1\r\n\r\nPRESENCE 1\r\nuser a\r\n\r\n"},
+	{"withdraw-one", "WITHDRAW 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nto alice\r\n\r\nWITHDRAW 1\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\nto a b\n\n"},
+	{"status", "STATUS 1\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\n\nSTATUS 1\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\nto a\n\n"
+		   "STATUS 1\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\nto b\n\nSTATUS 1\n\nSTATUS 1\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\nto a b\n\n"},
+	{"storage", "STORAGE 1\nuser a\nstorage on\n\nSTORAGE 1\nuser b\nstorage off\n\nSTORAGE 1\nuser c\nstorage off\n\nSTORAGE 1\nuser a\n\nSTORAGE 1\nstorage on\n\n"},
+	{"presence-bad", "PRESENCE 1\nuser a\ncount 1\n\nPRESENCE 1\nuser a\nlength 1\n\nxPRESENCE 1\ncount 0\n\nPRESENCE 1\ncount 2\nlength 5\n\na b\nc"
+			 "PRESENCE 1\ncount 1\nlength 3\n\na\nb"},
+	{"many", "SENDMANY 1\nid m\ncount 2\nlength 10\n\na\nbob\nhellSENDMANY 1\ncount 1\nstore no\nlength 3\n\nc\n!"},
+	{"sendmany-too-long", "SENDMANY 1\ncount 2\nlength 800000\n\na\nPING 1\n\n"},
+	{"sendmany-ends", "SENDMANY 1\ncount 2\nlength 800\n\na\n"},
+	{"topic-and-user", "SEND 1\nto a\ntopic b\n\nSUBSCRIBE 1\nuser a\ntopic b\n\nSUBSCRIBE 1\nuser b\ntopic b\n\nSUBSCRIBE 1\nuser c\ntopic b\n\nTOPICS 1\n\n"
+			   "SUBSCRIBE 1\ntopic a\n\nSUBSCRIBE 1\nuser a\n\n"},
+	{"topic-send", "SEND 1\ntopic a/b\nlength 2\n\nhiSEND 1\nid t\ntopic $a/b\nlength 2\n\nhi"},
+	{"options", "SEND 1\nto a\npriority odd\n\nSEND 1\nto a\ncollapse a b\n\nSEND 1\nto a\nstore no\nreceipt yes\n\n"},
 	{"withdraw", "WITHDRAW 1\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\n\r\nWITHDRAW 1\r\nmessage x\r\n\r\nWITHDRAW 1\r\n\r\n"},
 };
 
@@ -142,6 +155,10 @@ static void options(void)
 	seed_text8("127.0.0.1:7200,[2001:db8::1]:65535, [::ffff:1.2.3.4]:1");
 	seed_end("options", "addresses");
 	seed_begin();
+	seed_byte(1);
+	seed_text8("127.0.0.1, [::1], 2001:db8::1, 1.2.3.4.5, 0123456789012345678901234567890123456789012345678901234567");
+	seed_end("options", "hosts");
+	seed_begin();
 	seed_raw("\2\5", 2);
 	seed_text8("-f");
 	seed_text8("--text=x");
@@ -205,8 +222,92 @@ static void files(void)
 		}
 }
 
+/* Each with the byte that says what was asked. */
+static void answers_in_streams(void)
+{
+#define OK "OK 200\r\napp chat\r\n\r\n"
+	static const struct {
+		unsigned which;
+		const char *what, *says;
+	} cases[] = {
+		{64, "list", OK "OK 200\r\ncount 2\r\nlength 49\r\n\r\nalice online mb1 1800000000000\nbob offline -\nc x\n"},
+		{65, "list-json", OK "OK 200\r\ncount 2\r\nlength 45\r\n\r\nalice online mb1 1800000000000\nbob offline 9\n"},
+		{64, "list-cut", OK "OK 200\r\ncount 2\r\nlength 90\r\n\r\nalice"},
+		{64, "list-no-length", OK "OK 200\r\ncount 2\r\n\r\nalice"},
+		{0, "no-state", OK "OK 200\r\nuser alice\r\n\r\n"},
+		{66, "events", OK "OK 200\r\n\r\nPRESENCE 1\r\nuser alice\r\nstate online\r\nbroker mb1\r\nat 1800000000000\r\n\r\n"
+			"BROKER 1\r\nbroker mb1\r\nstate gone\r\nat 1800000000000\r\n\r\n"},
+		{128, "events-lagged", OK "OK 200\r\n\r\nLAGGED 1\r\nmissed 7\r\n\r\nERR 401\r\nreason this App was removed\r\n\r\n"},
+		{128, "events-odd", OK "OK 200\r\n\r\nPRESENCE 1\r\nuser \x1b[31m\r\n\r\n"},
+		{128, "events-answered", OK "OK 200\r\n\r\nOK 200\r\n\r\n"},
+		{128, "events-refused", OK "ERR 400\r\n\r\n"},
+		{194, "events-late", OK "OK 200\r\n\r\nBROKER 1\r\nbroker mb1\r\nstate linked\r\nat 7\r\n\r\n"},
+		{67, "receipts", OK "OK 200\r\ncursor 5-0\r\nmissed maybe\r\n\r\nRECEIPT 1\r\ncursor 6-0\r\n"
+			"message 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nto alice\r\nstate expired\r\nat 1800000000000\r\n\r\nRECEIPT 1\r\n\r\n"},
+		{129, "receipts-no-cursor", OK "OK 200\r\n\r\n"},
+		{192, "receipts-late", OK "OK 200\r\ncursor 0-0\r\n\r\n"},
+		{192, "receipts-cut", OK "OK 200\r\ncursor"},
+		{130, "broadcast", OK "OK 200\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nstate sent\r\n\r\n"},
+		{131, "broadcast-kept", OK "OK 200\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nstate kept\r\n\r\n"},
+		{131, "broadcast-unknown", OK "ERR 504\r\nreason unknown\r\n\r\n"},
+		{193, "many", OK "OK 200\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\ncount 2\r\nstored 2\r\nlength 24\r\n\r\nalice stored\nbob stored\n"},
+		{195, "topic", OK "OK 200\r\nmessage 01JDCF3K7Q9R8W2ZT5XV6YB4NM\r\nstate accepted\r\nsubscribers 7\r\n\r\n"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		seed_begin();
+		seed_byte(cases[i].which);
+		seed_text(cases[i].says);
+		seed_end("cli_answer", cases[i].what);
+	}
+	seed_begin(); /* a header without end */
+	seed_byte(0);
+	seed_text("OK 200\r\n");
+	for (unsigned i = 0; i < 9000; i++)
+		seed_byte('x');
+	seed_end("cli_answer", "too-long");
+}
+
+static void prefixes(void)
+{
+	static const char *const files[] = {
+		"# ISPs\n0.0.0.0/0 norda eu1\n10.0.0.0/8 b\n10.0.0.0/24 c eu2\n10.0.0.16/28 b\n::/0 norda\n10.0.0.255/32 b # here\n\n",
+		"::/0 a\n2001:db8::/32 b\n255.255.255.255/32 c\nffff::/16 d\n",
+		"10.0.0.0/8 a\n10.0.0.0/8 b\n", "10.0.0.1/8 a\n", "10.0.0.0/33 a\n", "10.0.0/8 a\n", "10.0.0.0 a\n", "10.0.0.0/8\n",
+		"10.0.0.0/8 a b c\n", "::ffff:10.0.0.0/104 a\n", "10.0.0.0/x a\n", "10.0.0.0/8 \x1b\n", "10.0.0.0/8 a \x7f\n", "",
+	};
+	char what[32];
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		seed_begin();
+		seed_byte(4);
+		seed_text(files[i]);
+		snprintf(what, sizeof what, "prefixes-%zu", i);
+		seed_end("files", what);
+	}
+}
+
+static void topics(void)
+{
+	static const char *const pairs[][2] = {
+		{"a/+/c", "a/b/c"}, {"a/#", "a"}, {"a/#", "a/b/c"}, {"#", "$sys/a"}, {"+/a", "$sys/a"}, {"$sys/#", "$sys/a"},
+		{"a/b", "a/c"}, {"a/b/c", "a/b"}, {"a/b#", "a+b"}, {"#/a", "a/#"}, {"a/b/c/d/e/f/g/h/i", "a/b/c/d/e/f/g/h/i"},
+		{"+/+/+/+/+/+/+/+", "a/b/c/d/e/f/g/h"}, {"//+", "///"}, {"a b", "\x7f"}, {"+", "\xc3\xa4"},
+		{"#", "0123456789012345678901234567890123456789012345678901234567890/b/"},
+	};
+	char what[32];
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		seed_begin();
+		seed_text8(pairs[i][0]);
+		seed_text8(pairs[i][1]);
+		snprintf(what, sizeof what, "%zu", i);
+		seed_end("topic", what);
+	}
+}
+
 void seeds_texts(void)
 {
+	answers_in_streams();
+	prefixes();
+	topics();
 	texts();
 	settings();
 	options();

@@ -410,6 +410,52 @@ TestThen(stop, dc_brokers, presence_by_the_registry)
 	cr_expect(state_is(&a, "stored"), "not linked here: it fetches when it is told or asks");
 }
 
+static void beat(const char *id, const char *boot)
+{
+	char key[64];
+	snprintf(key, sizeof key, "rs:broker:%s", id);
+	const char *now = lua(f.c, SCRIPT_REGISTRY_BEAT, 1, key, "5000", "boot", boot, "address", "127.0.0.1:7200",
+			      "key", "0101010101010101010101010101010101010101010101010101010101010101");
+	redis_text(f.c, "ZADD rs:brokers %s %s", now, id);
+}
+
+static bool is_online(void)
+{
+	struct text_answer a = text_client_ask(&c, "PRESENCE 1\r\nuser alice\r\n\r\n");
+	cr_assert_eq(a.code, 200, "%s", a.text);
+	return strcmp(text_answer_value(&a, "state"), "online") == 0;
+}
+
+/* It was killed: what it said last in Redis is young enough to be believed, but its
+ * link broke after that. */
+TestThen(stop, dc_brokers, users_of_a_dead_broker_are_offline_at_once)
+{
+	char boot[24];
+	uint64_t until = clock_mono_ms() + 10000;
+	snprintf(boot, sizeof boot, "%llu", (unsigned long long)BOOT);
+	beat("mb1", boot);
+	net_run_for(loop, 1500); /* a listing of the registry */
+	log_in("mb1", BOOT, CONN);
+	cr_assert(is_online());
+	beat("mb1", boot);
+	fake_broker_close(&mb1);
+	while (dc_fixture_metric(&f, "restante_dc_links") != 0)
+		cr_assert(clock_mono_ms() < until);
+	cr_expect_not(is_online());
+	struct text_answer a = send_alice("", "hello");
+	cr_expect(state_is(&a, "stored"));
+	for (int i = 0; i < 15; i++) { /* the next listings have its last beat */
+		cr_expect_not(is_online());
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
+	until = clock_mono_ms() + 10000;
+	while (!is_online()) { /* only its link was lost: it goes on */
+		cr_assert(clock_mono_ms() < until);
+		beat("mb1", boot);
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
+}
+
 /* --- what is no broker --- */
 
 static bool is_closed(void *ctx)

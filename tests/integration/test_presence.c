@@ -179,12 +179,17 @@ TestThen(stop, presence, a_login_that_takes_over_is_no_offline)
 	next(0, "alice", "offline");
 }
 
+/* That word of that broker; those of the start may be heard of late. */
+static bool is_word_of(const struct text_answer *a, const char *broker, const char *state)
+{
+	return strncmp(a->text, "BROKER 1\r\n", 10) == 0 && strcmp(text_answer_value(a, "broker"), broker) == 0 &&
+	       strcmp(text_answer_value(a, "state"), state) == 0;
+}
+
 static void expect_broker(unsigned clients, const char *broker, const char *state)
 {
 	struct text_answer a;
-	RECEIVERS_UNTIL(r, clients, text_client_read_within(&events, &a, 1) && strncmp(a.text, "BROKER 1\r\n", 10) == 0);
-	cr_expect_str_eq(text_answer_value(&a, "broker"), broker, "%s", a.text);
-	cr_expect_str_eq(text_answer_value(&a, "state"), state, "%s", a.text);
+	RECEIVERS_UNTIL(r, clients, text_client_read_within(&events, &a, 1) && is_word_of(&a, broker, state));
 	cr_expect_eq(strlen(text_answer_value(&a, "at")), 13);
 }
 

@@ -348,6 +348,33 @@ TestThen(stop, receipts, a_dc_that_is_killed_loses_none)
 	}
 }
 
+static void send_to_many(const char *id, const char *state)
+{
+	struct text_answer a;
+	text_client_printf(&app[0], "SENDMANY 1\r\nid %s\r\nreceipt yes\r\ncount 1\r\nlength 11\r\n\r\nalice\nhello", id);
+	cr_assert(text_client_read(&app[0], &a));
+	cr_expect_str_eq(text_answer_value(&a, state), "1", "%s", a.text);
+	free(text_client_body(&app[0], &a));
+}
+
+/* Who has it, and gave the receipt, is not awaited again, not even until the answer
+ * "duplicate": the word that takes it back may be lost. */
+TestThen(stop, receipts, a_fan_out_that_is_repeated_gives_no_second_one)
+{
+	begin(0, NULL);
+	log_in("alice");
+	send_to_many("fan-7", "pushed");
+	take_until(1);
+	RECEIVERS_UNTIL(&r, 1, strcmp(redis_text(s.c, "ZCARD rs:fans"), "0") == 0);
+	redis_text(s.c, "ACL SETUSER default -zrem");
+	send_to_many("fan-7", "duplicate");
+	cr_expect_str_eq(awaited(), "0");
+	receivers_turn_for(&r, 1, 100);
+	redis_text(s.c, "ACL SETUSER default +zrem");
+	take_more();
+	cr_expect_eq(t.count, 1, "%zu came", t.count);
+}
+
 /* A fan-out is finished by another DC, which comes by those again who have it already:
  * alice, who has taken it, and others for whom it waits. */
 TestThen(stop, receipts, a_fan_out_that_is_taken_over_gives_one_for_each)

@@ -259,3 +259,21 @@ TestThen(mail_stop, storage_off, online_it_is_pushed_and_not_kept)
 	cr_expect_eq(mail_client[0].shown[0].stored, 0);
 	cr_expect_eq(mail_status(CHAT, id).code, 404, "nothing was stored of it");
 }
+
+/* All copies of a message to many have one id: taking back one leaves the others. */
+TestThen(mail_stop, status, withdrawn_from_one_of_many)
+{
+	char id[MAIL_ID];
+	mail_log_in(0, "alice");
+	mail_client[0].refuses = true;
+	struct text_answer a = text_client_ask(&mail_app[0][CHAT], "SENDMANY 1\r\ncount 2\r\nlength 12\r\n\r\nalice\nbob\nhi");
+	cr_assert_eq(a.code, 200, "%s", a.text);
+	free(text_client_body(&mail_app[0][CHAT], &a));
+	snprintf(id, sizeof id, "%s", text_answer_value(&a, "message"));
+	MAIL_UNTIL(mail_client[0].offered > 0);
+	cr_assert_eq(mail_withdraw(CHAT, id).code, 200);
+	mail_log_in(1, "bob");
+	MAIL_UNTIL(mail_client[1].count == 1);
+	cr_expect_str_eq(mail_shown(1), "hi");
+	cr_expect_str_eq(mail_shown(0), "");
+}

@@ -226,6 +226,8 @@ Test(message_place, who_wants_nothing_stored_gets_nothing_stored)
 		cr_expect_str_eq(PLACE(1, .once = LUA_ONCE), "[off '' '' mb1 3 77 1700]");
 		cr_expect_str_eq(redis_text(lua_redis, "DBSIZE"), "2");
 	}
+	cr_expect_str_eq(PLACE(1, .once = LUA_ONCE, .elsewhere = 100), "[off '' '' mb1 3 77 1700]");
+	cr_expect_eq(strncmp(PLACE(1, .once = LUA_ONCE, .elsewhere = 100), "[duplicate", 10), 0, "a fan-out that comes again");
 	redis_text(lua_redis, "FLUSHALL");
 	redis_text(lua_redis, "HSET %s off:shop 1", LUA_SETTINGS);
 	cr_assert_str_eq(PLACE(1), STORED(1));

@@ -67,6 +67,22 @@ Test(message_place_limits, each_limit_is_met_exactly)
 	}
 }
 
+/* The header line is as long as that of a plain one with " f=..." and without "hello". */
+Test(message_place_limits, a_body_that_lies_elsewhere_counts)
+{
+	enum { BYTES = 1000, EACH = SIZE - 5 + 7 + BYTES };
+	PLACE(1, .lane = PRIORITY_HIGH, .body = "");
+	const long long high = SIZE - 5 + 7; /* " p=high" */
+	PLACE(2, .elsewhere = BYTES);
+	cr_assert_str_eq(PLACE(3, .elsewhere = BYTES, .max_bytes = high + 2 * EACH - 1), "[full bytes]");
+	cr_assert_str_eq(PLACE(3, .elsewhere = BYTES, .app_bytes = high + 2 * EACH - 1), "[full bytes of the App]");
+	redis_text(lua_redis, "DEL %s", LUA_INDEX);
+	cr_assert_str_eq(PLACE(3, .app_bytes = high + EACH + SIZE - 1), "[full bytes of the App]", "made anew, too");
+	cr_assert_eq(strncmp(PLACE(3, .elsewhere = BYTES, .app_bytes = high + 2 * EACH), "[stored", 7), 0);
+	cr_expect_str_eq(lua_index_wrong(), "");
+	assert_displaced(PLACE(4, .app_bytes = EACH + SIZE, .policy = "drop-oldest"), "1 2");
+}
+
 Test(message_place_limits, they_are_of_all_lanes_together)
 {
 	PLACE(1, .lane = PRIORITY_HIGH);

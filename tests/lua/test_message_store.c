@@ -194,6 +194,25 @@ Test(message_store, who_wants_nothing_stored_gets_nothing_stored)
 	}
 }
 
+Test(message_store, a_fan_out_remembers_whom_it_did_not_store_for)
+{
+	char want[128];
+	const int64_t expires = lua_now_ms(lua_redis) + 60000;
+#define STORE_MANY(words) lua(lua_redis, SCRIPT_MESSAGE_STORE, 6, LUA_QUEUE, LUA_PRESENCE, LUA_SETTINGS, LUA_INDEX, \
+	LUA_JOURNAL, LUA_ONCE, lua_record_of("chat", 1, expires, words, ""), lua_num(expires), \
+	lua_num(expires - 60000), "100", "60000", "60000")
+	for (unsigned online = 0; online < 2; online++) {
+		redis_text(lua_redis, "FLUSHALL");
+		redis_text(lua_redis, "HSET %s off:chat 1", LUA_SETTINGS);
+		if (online)
+			lua_log_in();
+		cr_assert_eq(strncmp(STORE_MANY(online ? " t=f f=100" : " f"), "[off", 4), 0);
+		snprintf(want, sizeof want, "%s %s", lua_id(1), online ? "pushed" : "dropped");
+		cr_expect_str_eq(redis_text(lua_redis, "GET %s", LUA_ONCE), want);
+		cr_expect_eq(strncmp(STORE_MANY(" f"), "[duplicate", 10), 0);
+	}
+}
+
 Test(message_store, an_index_means_message_place)
 {
 	redis_text(lua_redis, "HSET %s count 0", LUA_INDEX);

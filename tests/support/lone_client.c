@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "crypto/random.h"
 #include "session/client_state.h"
+#include "support/lua_call.h"
 #include "support/net_support.h"
 
 #include <criterion/criterion.h>
@@ -54,18 +55,33 @@ static int open_socket(uint8_t host)
 	return fd;
 }
 
+static void begin(struct lone_client *l, const struct client_config *c)
+{
+	static const struct client_handler handler = {on_send, on_message, on_state, NULL};
+	cr_assert_eq(client_new(&l->engine, c, &handler, l), RS_OK);
+	client_start(l->engine, clock_mono_ms(), clock_wall_ms());
+}
+
 void lone_client_open_from(struct lone_client *l, const struct stack *s, uint8_t host, const char *user,
 			   const char *session)
 {
-	static const struct client_handler handler = {on_send, on_message, on_state, NULL};
 	struct client_config c = {
 		.balancer_count = 1, .user = user, .session = session, .random = random_bytes};
 	*l = (struct lone_client){.fd = open_socket(host)};
 	c.balancer[0].address = net_loopback(s->lb[0].front);
 	c.balancer[0].key_count = 1;
 	cr_assert_eq(hex_decode(stack_balancer_key(s), c.balancer[0].key[0], 32), RS_OK);
-	cr_assert_eq(client_new(&l->engine, &c, &handler, l), RS_OK);
-	client_start(l->engine, clock_mono_ms(), clock_wall_ms());
+	begin(l, &c);
+}
+
+void lone_client_open_at(struct lone_client *l, const struct stack *s, const struct stack_daemon *mb,
+			 const char *user, const char *session)
+{
+	struct client_config c = {.user = user, .session = session, .random = random_bytes};
+	*l = (struct lone_client){.fd = open_socket(1)};
+	c.broker.address = net_loopback(mb->front);
+	cr_assert_eq(hex_decode(redis_text(s->c, "HGET rs:broker:%s key", mb->id), c.broker.key, 32), RS_OK);
+	begin(l, &c);
 }
 
 void lone_client_close(struct lone_client *l)

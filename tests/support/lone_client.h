@@ -20,6 +20,9 @@ void lone_client_open(struct lone_client *l, const struct stack *s, const char *
 /* The same from 127.0.0.host, as if it were another machine. */
 void lone_client_open_from(struct lone_client *l, const struct stack *s, uint8_t host, const char *user,
 			   const char *session);
+/* At this broker, whatever the balancers say. */
+void lone_client_open_at(struct lone_client *l, const struct stack *s, const struct stack_daemon *mb,
+			 const char *user, const char *session);
 void lone_client_close(struct lone_client *l);
 /* The engine will say this name at the login, whatever is in it. */
 void lone_client_rename(struct lone_client *l, const void *user, size_t len);

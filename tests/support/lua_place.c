@@ -10,10 +10,13 @@ static const char *const lanes[PRIORITIES] = {LUA_LANES};
 const char *lua_place_record(unsigned n, const struct lua_place *p, int64_t expires_ms)
 {
 	static const char *const priority[PRIORITIES] = {"", " p=high", " p=low"};
-	char words[128];
-	snprintf(words, sizeof words, "%s%s%s%s", priority[p->lane], p->collapse ? " c=" : "",
-		 p->collapse ? p->collapse : "", p->receipt ? " r" : "");
-	return lua_record_of(p->app ? p->app : "chat", n, expires_ms, words, p->body ? p->body : "hello");
+	char words[128], elsewhere[16] = "";
+	if (p->elsewhere)
+		snprintf(elsewhere, sizeof elsewhere, " f=%u", p->elsewhere);
+	snprintf(words, sizeof words, "%s%s%s%s%s", priority[p->lane], p->collapse ? " c=" : "",
+		 p->collapse ? p->collapse : "", p->receipt ? " r" : "", elsewhere);
+	const char *body = p->elsewhere ? "" : p->body ? p->body : "hello";
+	return lua_record_of(p->app ? p->app : "chat", n, expires_ms, words, body);
 }
 
 const char *lua_place(unsigned n, const struct lua_place *p)
@@ -45,6 +48,13 @@ struct tally {
 	long long count, bytes;
 };
 
+static long long size_of(const redisReply *element)
+{
+	struct record r;
+	bool elsewhere = record_parse(element->str, element->len, &r) == RS_OK && r.body_elsewhere;
+	return (long long)(element->len + (elsewhere ? r.elsewhere_len : 0));
+}
+
 /* Also writes the word that `seen` would have. */
 static void count_all(struct tally *tallies, size_t n, char *seen, size_t cap)
 {
@@ -58,7 +68,7 @@ static void count_all(struct tally *tallies, size_t n, char *seen, size_t cap)
 				if (want && (strncmp(app, want, strlen(want)) != 0 || app[strlen(want)] != ' '))
 					continue;
 				tallies[t].count++;
-				tallies[t].bytes += (long long)r->element[k]->len;
+				tallies[t].bytes += size_of(r->element[k]);
 			}
 		}
 		const char *space = i ? " " : "";

@@ -17,6 +17,7 @@ struct lua_place {
 	const char *collapse; /* NULL: none */
 	bool receipt;
 	const char *body;     /* NULL: "hello" */
+	unsigned elsewhere;   /* bytes of a body that lies elsewhere; 0: none does */
 	int64_t max_count, max_bytes; /* 0: far away */
 	int64_t app_count, app_bytes; /* 0: none */
 	const char *policy;   /* NULL: "reject" */

@@ -14,7 +14,8 @@ fuzz_bytes_max=204800
 # What reads bytes from outside, for --coverage. A name with a slash at its end: all in it.
 fuzz_decoders=(
 	libshared/wire/
-	libshared/base/addr.c libshared/base/items.c libshared/base/name.c libshared/base/ulid.c libshared/base/utf8.c
+	libshared/base/addr.c libshared/base/items.c libshared/base/name.c libshared/base/prefixes.c libshared/base/ulid.c
+	libshared/base/utf8.c
 	libshared/session/balancer.c libshared/session/client_hello.c libshared/session/client_session.c
 	libshared/session/cookie.c libshared/session/gate.c libshared/session/inbox.c libshared/session/keys.c
 	libshared/session/outbox.c libshared/session/replay.c libshared/session/seen.c
@@ -22,14 +23,19 @@ fuzz_decoders=(
 	libshared/net/link.c
 	libshared/rds/reply.c
 	libshared/app/config.c libshared/app/config_file.c libshared/app/hub.c libshared/app/member.c
-	libshared/app/registry_watch.c libshared/app/setting.c
+	libshared/app/prefix_file.c libshared/app/registry_watch.c libshared/app/setting.c libshared/app/topics.c
 	libshared/client/options.c
-	services/dc/apps.c services/dc/auth.c services/dc/broadcast.c services/dc/delivery.c services/dc/owed.c
-	services/dc/presence.c services/dc/presence_list.c services/dc/receipt.c services/dc/receipts.c services/dc/request.c
-	services/dc/store.c services/dc/watch.c services/dc/withdraw.c
+	services/dc/auth.c services/dc/bodies.c services/dc/broadcast.c services/dc/conn.c services/dc/delivery.c
+	services/dc/ended.c services/dc/fan_ask.c services/dc/fan_claim.c services/dc/fan_job.c services/dc/fan_launch.c
+	services/dc/fan_list.c services/dc/fan_topic.c
+	services/dc/many.c services/dc/owed.c services/dc/page.c services/dc/place.c services/dc/presence.c
+	services/dc/presence_list.c services/dc/receipt.c services/dc/receipts.c services/dc/request.c services/dc/status.c
+	services/dc/storage.c services/dc/store.c services/dc/subscribe.c services/dc/watch.c services/dc/withdraw.c
 	services/lb/choose.c services/lb/table.c
 	services/mb/auth_redis.c services/mb/broadcast.c services/mb/delivery.c services/mb/lease.c services/mb/login.c
-	services/cli/cmd_broadcast.c services/cli/cmd_presence.c services/cli/cmd_queue.c services/cli/cmd_receipts.c services/cli/doctor_redis.c services/cli/follow.c services/cli/option.c
+	services/mb/request.c
+	services/cli/cmd_broadcast.c services/cli/cmd_presence.c services/cli/cmd_queue.c services/cli/cmd_receipts.c
+	services/cli/cmd_topics.c services/cli/doctor_redis.c services/cli/follow.c services/cli/option.c
 	services/cli/textclient.c
 )
 

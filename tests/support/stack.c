@@ -100,6 +100,7 @@ static void launch(struct stack_daemon *d)
 		put_clients(&a, d);
 		put_addr(&a, "--listen-brokers", d->links);
 		put_key(&a, d, "lb.key"); /* one for all: clients pin it */
+		put_flags(&a, o->lb_flags);
 	} else {
 		put_clients(&a, d);
 		snprintf(key, sizeof key, "%s.key", d->id);
@@ -107,6 +108,7 @@ static void launch(struct stack_daemon *d)
 		put(&a, "--heartbeat-s=%u", o->heartbeat_s);
 		put(&a, "--lease-s=%u", o->lease_s);
 		put_flags(&a, o->mb_flags);
+		put_flags(&a, o->own_flags[d - d->stack->mb]);
 	}
 	daemon_process_start(&d->process, a.argv, NULL);
 }

@@ -34,6 +34,8 @@ struct stack_options {
 	unsigned lease_s;       /* 0: 10 */
 	const char *run_as;     /* NULL: who runs the test */
 	const char *const *dc_flags, *const *mb_flags; /* more flags, NULL-terminated; may be NULL */
+	const char *const *lb_flags;
+	const char *const *own_flags[STACK_KIND_MAX]; /* for the first, second, ... broker alone */
 	bool in_memory;         /* Redis writes nothing to disk, and OK means that it has it in memory */
 };
 

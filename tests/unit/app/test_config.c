@@ -13,6 +13,7 @@ struct conf {
 	int64_t workers, offset;
 	struct addr_set lbs;
 	struct key_set lb_keys;
+	struct isp_set isps;
 	bool plaintext;
 };
 
@@ -26,6 +27,7 @@ static const struct setting table[] = {
 	SETTING(struct conf, key_file, SETTING_PATH, NULL, "key"),
 	SETTING(struct conf, note, SETTING_TEXT, "none", "a note"),
 	SETTING(struct conf, lbs, SETTING_ADDRS, NULL, "balancers"),
+	SETTING(struct conf, isps, SETTING_ISPS, NULL, "addresses of ISPs"),
 	SETTING(struct conf, lb_keys, SETTING_KEYS, NULL, "keys of balancers"),
 	SETTING(struct conf, plaintext, SETTING_FLAG, "no", "no TLS"),
 };
@@ -192,6 +194,8 @@ static const struct {
 	 "127.0.0.1:7300,127.0.0.1:7310"},
 	{"lbs = \"0.0.0.0:1,0.0.0.0:2,0.0.0.0:3,0.0.0.0:4,0.0.0.0:5,0.0.0.0:6,0.0.0.0:7,0.0.0.0:8,0.0.0.0:9\";",
 	 "%F:1: lbs = \"0.0.0.0:1,0.0.0.0:2,0.0.0.0:3,0.0.0.0:4,0.0.0.0:5,0.0.0.0:6,...\": too many; at most 8"},
+	{"isps = \"norda=1.2.3.4\";",
+	 "%F:1: isps = \"norda=1.2.3.4\": wants ISP=ip:port, several with commas between, for example norda=203.0.113.7:7200"},
 	{"lb_keys = \"00ff\";",
 	 "%F:1: lb_keys = \"00ff\": \"00ff\" is not a key; write 64 hexadecimal digits, several keys with commas between"},
 	{"id = {a = 1;};", "%F:1: id: a group is no value; write id = \"...\";"},

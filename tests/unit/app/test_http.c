@@ -32,7 +32,16 @@ static const char *not_ready(void *ctx)
 	return reason;
 }
 
-static const struct http_handler handler = {write_metrics, not_ready};
+static int write_greeting(void *ctx, const char *value, struct buf *out)
+{
+	cr_expect_eq(ctx, &reason);
+	if (!value)
+		return RS_ENOMEM;
+	int err = buf_printf(out, "hello %s\n", value);
+	return !err && strcmp(value, "nobody") == 0 ? RS_EINVAL : err;
+}
+
+static const struct http_handler handler = {write_metrics, not_ready, {"/greet", "name", write_greeting}};
 
 static struct addr loopback(void)
 {
@@ -184,6 +193,16 @@ Test(http, head_is_get_without_the_body)
 	cr_expect_eq(strcmp(strstr(r.text, "\r\n\r\n"), "\r\n\r\n"), 0, "%s", r.text);
 	expect("HEAD", "/metrics", "200", "");
 	expect("HEAD", "/nothing", "404", "");
+}
+
+Test(http, a_page_of_the_daemons_own)
+{
+	expect("GET", "/greet?name=alice", "200", "hello alice\n");
+	expect("GET", "/greet?other=1&name=%5B::1%5D", "200", "hello [::1]\n");
+	expect("GET", "/greet?name=nobody", "400", "hello nobody\n");
+	expect("GET", "/greet", "500", "out of memory\n");
+	expect("HEAD", "/greet?name=alice", "200", "");
+	expect("GET", "/greet/more?name=alice", "404", "not found; there are /metrics, /healthz and /readyz\n");
 }
 
 Test(http, other_paths_are_not_found)

@@ -192,6 +192,47 @@ Test(registry, a_member_that_joins_is_seen_with_all_it_says)
 	registry_free(r);
 }
 
+Test(registry, addresses_for_isps_and_the_one_over_http)
+{
+	const char *fault;
+	struct member m = broker("mb1"), lb = {.boot = 7, .http = address("127.0.0.1:7380"), .id = "lb1"};
+	cr_assert_eq(isps_parse("norda=203.0.113.7:7200,sudor=[2001:db8::7]:72", &m.isps, &fault), RS_OK);
+	struct registry *r = join("broker", &m), *l = join("lb", &lb);
+	start_watch("broker");
+	await_seen("mb1");
+	cr_expect_eq(memcmp(&find("mb1")->isps, &m.isps, sizeof m.isps), 0);
+	cr_expect_str_eq(redis("HGET rs:broker:mb1 isps"), "norda=203.0.113.7:7200,sudor=[2001:db8::7]:72");
+	cr_expect_str_eq(redis("HEXISTS rs:broker:mb1 http"), "0");
+	registry_free(r);
+	registry_watch_free(watch);
+	start_watch("lb");
+	await_seen("lb1");
+	cr_expect(addr_equal(&find("lb1")->http, &lb.http));
+	registry_free(l);
+}
+
+static void on_drain(void *ctx, uint32_t over_s) { *(int64_t *)ctx = over_s; }
+
+Test(registry, the_word_to_drain_comes_with_a_beat)
+{
+	int64_t over_s = -1;
+	struct member m = broker("mb1");
+	struct registry *r = join("broker", &m);
+	registry_on_drain(r, on_drain, &over_s);
+	start_watch("broker");
+	await_seen("mb1");
+	cr_expect_eq(over_s, -1);
+	redis("HSET rs:broker:mb1 drain 86401"); /* nothing that registry_drain would take */
+	net_run_for(loop, 1500);
+	cr_expect_eq(over_s, -1);
+	cr_expect(find("mb1")->alive, "the beat counts all the same");
+	redis("HSET rs:broker:mb1 drain 30");
+	net_run_for(loop, 1500);
+	cr_expect_eq(over_s, 30);
+	cr_expect(find("mb1")->alive);
+	registry_free(r);
+}
+
 Test(registry, what_stands_in_redis_can_be_read_by_people)
 {
 	struct member m = broker("mb1"), dc = {.id = "dc1", .boot = 7};
@@ -430,6 +471,8 @@ static const char *const malformed[] = {
 	"key 00ff",
 	"key zz0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
 	"zone a{b}",
+	"http nowhere",
+	"isps norda",
 	"sessions 4294967296",
 	"capacity 1.5",
 	"draining maybe",

@@ -132,3 +132,23 @@ Test(addr, source)
 		cr_expect_eq(memcmp(a, b, sizeof a) == 0, cases[i].same, "%s, %s", cases[i].a, cases[i].b);
 	}
 }
+
+Test(addr, a_host_with_or_without_a_port)
+{
+	static const struct {
+		const char *text, *is;
+	} cases[] = {
+		{"1.2.3.4", "1.2.3.4:0"}, {"1.2.3.4:5", "1.2.3.4:5"}, {"::1", "[::1]:0"}, {"[::1]", "[::1]:0"},
+		{"[::1]:5", "[::1]:5"}, {"2001:db8::7", "[2001:db8::7]:0"}, {"1.2.3", NULL}, {"", NULL}, {"host", NULL},
+		{"1.2.3.4:", NULL}, {"[::1", NULL}, {"::1]:5", NULL},
+		{"1111:2222:3333:4444:5555:6666:7777:8888:1111:2222:3333:4444:5555", NULL},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct addr a;
+		char text[ADDR_TEXT_MAX];
+		int err = addr_parse_host(cases[i].text, &a);
+		cr_expect_eq(err == RS_OK, cases[i].is != NULL, "%s", cases[i].text);
+		if (!err && cases[i].is)
+			cr_expect_str_eq(addr_format(&a, text), cases[i].is);
+	}
+}

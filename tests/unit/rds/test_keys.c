@@ -52,6 +52,8 @@ Test(keys, of_a_fan_out)
 	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}");
 	key_fan_to(k, &id);
 	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}:to");
+	key_fan_names(k, &id, UINT64_MAX);
+	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}:to:18446744073709551615");
 	key_fan_body(k, &id);
 	cr_assert_str_eq(k, "rs:fan:{01JDCF3K7Q9R8W2ZT5XV6YB4NM}:body");
 	key_fan_once(k, "chat", 4, "order-17", 8);

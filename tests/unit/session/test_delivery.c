@@ -387,3 +387,45 @@ Test(delivery, the_round_trip_is_measured)
 		pair_free(p);
 	}
 }
+
+/* ---- what the owner hears of the way ---- */
+
+static struct server_path heard;
+static unsigned hearings;
+
+static void on_path(void *ctx, const struct addr *to, const struct server_path *path)
+{
+	const struct engine_pair *p = ctx;
+	cr_expect(addr_equal(to, &p->client[0].addr));
+	heard = *path;
+	hearings++;
+}
+
+Test(delivery, the_owner_hears_of_round_trip_and_loss)
+{
+	struct engine_pair *p = online();
+	p->server->config.on_path = on_path;
+	p->pass = lose_nth_to_client;
+	p->pass_left = 3;
+	cr_assert_eq(pair_push(p, 1, 4000, LATE), RS_OK);
+	pair_run(p, 8000);
+	shown_in_order(p, 1);
+	cr_assert_eq(hearings, 1, "when its outbox goes");
+	cr_expect(heard.rtt_ms >= 40 && heard.rtt_ms < 60, "%u", heard.rtt_ms);
+	cr_expect_eq(heard.again, 1);
+	cr_expect_eq(heard.sent, 4000 / 488 + 2 + 1, "%u", heard.sent);
+	pair_free(p);
+}
+
+/* Its timeouts say that the client is gone, nothing of the way. */
+Test(delivery, of_a_silent_client_the_owner_hears_nothing)
+{
+	struct engine_pair *p = online();
+	p->server->config.on_path = on_path;
+	p->pass = lose_all;
+	cr_assert_eq(pair_push(p, 1, 4000, LATE), RS_OK);
+	pair_run(p, 120000);
+	cr_expect_eq(p->gone, 1);
+	cr_expect_eq(hearings, 0);
+	pair_free(p);
+}

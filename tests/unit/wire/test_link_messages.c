@@ -62,9 +62,14 @@ static struct link_message sample(enum link_type type)
 		m.broadcast = (struct link_broadcast){.record = record, .record_len = sizeof record};
 		break;
 	case LINK_LOAD:
-		m.load = (struct link_load){.sessions = 10, .capacity = 20, .draining = true,
-					    .address = {.ip = {1, [15] = 2}, .port = {3, 4}},
-					    .key = key, .zone = name("eu-1")};
+		m.load = (struct link_load){.sessions = 10, .capacity = 20, .packets = 30, .lag_ms = 40,
+					    .draining = true, .address = {.ip = {1, [15] = 2}, .port = {3, 4}},
+					    .key = key, .zone = name("eu-1"), .isp_count = 1, .path_count = 2};
+		link_add_isp(&w, &(struct link_isp){name("norda"), {.ip = {5}, .port = {6}}});
+		m.load.isps = reader_over(blobs, writer_len(&w));
+		link_add_path(&w, &(struct link_path){name("norda"), 33, 7});
+		link_add_path(&w, &(struct link_path){name("sudor"), 65535, LINK_LOSS_MAX});
+		m.load.paths = reader_over(m.load.isps.end, writer_len(&w) - reader_left(&m.load.isps));
 		break;
 	}
 	return m;
@@ -245,6 +250,42 @@ Test(link_messages, load_keeps_its_fields)
 	cr_assert_eq(addr_port(&m.load.address), 0x0304);
 	cr_assert_arr_eq(m.load.key, key, sizeof key);
 	assert_name(m.load.zone, "eu-1");
+	cr_assert_eq(m.load.packets, 30);
+	cr_assert_eq(m.load.lag_ms, 40);
+	cr_assert_eq(m.load.isp_count, 1);
+	struct link_isp i = link_next_isp(&m.load.isps);
+	assert_name(i.isp, "norda");
+	cr_assert(i.address.ip[0] == 5 && i.address.port[0] == 6);
+	cr_assert_eq(m.load.path_count, 2);
+	struct link_path p = link_next_path(&m.load.paths);
+	assert_name(p.isp, "norda");
+	cr_assert(p.rtt_ms == 33 && p.loss == 7);
+	p = link_next_path(&m.load.paths);
+	assert_name(p.isp, "sudor");
+	cr_assert(p.rtt_ms == 65535 && p.loss == LINK_LOSS_MAX);
+	cr_assert(reader_done(&m.load.isps) && reader_done(&m.load.paths));
+}
+
+Test(link_messages, lists_of_a_load_have_a_bound)
+{
+	static uint8_t many[64 * 128];
+	uint8_t wire[sizeof many + 256];
+	struct link_message m = sample(LINK_LOAD);
+	struct writer w = writer_over(many, sizeof many);
+	for (int i = 0; i <= LINK_PATHS_MAX; i++)
+		link_add_path(&w, &(struct link_path){name("norda"), 1, 1});
+	m.load.path_count = LINK_PATHS_MAX;
+	m.load.paths = reader_over(many, LINK_PATHS_MAX * 10);
+	cr_assert_gt(link_encode(&m, wire, sizeof wire), 0);
+	m.load.path_count++;
+	cr_assert_eq(link_encode(&m, wire, sizeof wire), RS_ELIMIT);
+	m = sample(LINK_LOAD);
+	m.load.isp_count = LINK_ISPS_MAX + 1;
+	cr_assert_eq(link_encode(&m, wire, sizeof wire), RS_ELIMIT);
+	m = sample(LINK_LOAD);
+	size_t len = encode(&m, wire);
+	wire[len - 2] = 0xff; /* more than all packets are lost */
+	cr_assert_eq(decode(wire, len), RS_EINVAL);
 }
 
 Test(link_messages, the_zone_alone_may_be_empty)
@@ -353,7 +394,7 @@ Test(link_messages, flags_and_status_out_of_range_are_refused)
 		uint8_t value;
 	} cases[] = {
 		{LINK_BATCH, 1 + 13, 3}, {LINK_ACKED, 1 + 13, 3},    {LINK_PUSH, 1 + 13, 2},
-		{LINK_LOAD, 1 + 8, 2},   {LINK_ACKED, 1 + 13, 0xff}, {LINK_PRESENCE, 1, 2},
+		{LINK_LOAD, 1 + 14, 2},  {LINK_ACKED, 1 + 13, 0xff}, {LINK_PRESENCE, 1, 2},
 		{LINK_BATCH, 1 + 12, 3}, {LINK_ACKED, 1 + 12, 3},    {LINK_PUSH, 1 + 12, 3},
 		{LINK_FETCH, 1 + 12, 3}, {LINK_ACK, 1 + 12, 3},
 	};

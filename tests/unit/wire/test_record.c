@@ -44,6 +44,7 @@ static void expect_same(const struct record *a, const struct record *b)
 	cr_expect(a->topic_len == 0 || memcmp(a->topic, b->topic, a->topic_len) == 0);
 	cr_expect_eq(a->receipt, b->receipt);
 	cr_expect_eq(a->body_elsewhere, b->body_elsewhere);
+	cr_expect_eq(a->elsewhere_len, b->elsewhere_len);
 	cr_assert_eq(a->body_len, b->body_len);
 	cr_expect(a->body_len == 0 || memcmp(a->body, b->body, a->body_len) == 0);
 }
@@ -105,6 +106,7 @@ Test(record, the_longest_and_the_shortest)
 	r.app_len = r.app_id_len = r.collapse_len = r.topic_len = NAME_MAX_BYTES;
 	r.priority = PRIORITY_HIGH;
 	r.receipt = r.body_elsewhere = true;
+	r.elsewhere_len = RECORD_BODY_MAX;
 	r.sent_ms = r.expires_ms = 9999999999999;
 	r.body = body;
 	r.body_len = sizeof body;
@@ -123,6 +125,7 @@ Test(record, words_behind_the_apps_id)
 		r.priority = (enum priority)(bits % 3);
 		r.receipt = bits / 3 & 1;
 		r.body_elsewhere = bits / 3 & 2;
+		r.elsewhere_len = r.body_elsewhere ? bits % 3 * 4096 : 0;
 		r.collapse = "score";
 		r.collapse_len = bits / 3 & 4 ? 5 : 0;
 		r.topic = "a/b";
@@ -136,6 +139,20 @@ Test(record, words_behind_the_apps_id)
 	r.collapse_len = r.topic_len = 1;
 	cr_expect_gt(record_format(&r, out, sizeof out), 0);
 	cr_expect_not_null(memmem(out, 100, " order-17 p=low c=x t=x r f\nhello", 33));
+	r.elsewhere_len = 1024;
+	cr_expect_gt(record_format(&r, out, sizeof out), 0);
+	cr_expect_not_null(memmem(out, 100, " order-17 p=low c=x t=x r f=1024\nhello", 38));
+}
+
+Test(record, bytes_of_a_body_that_lies_elsewhere)
+{
+	struct record r = example();
+	r.body_elsewhere = true;
+	r.elsewhere_len = RECORD_BODY_MAX + 1;
+	cr_expect_eq(record_format(&r, out, sizeof out), RS_ELIMIT);
+	r.body_elsewhere = false;
+	r.elsewhere_len = 1;
+	cr_expect_eq(record_format(&r, out, sizeof out), RS_EINVAL);
 }
 
 Test(record, names_are_not_formats)
@@ -234,6 +251,15 @@ Test(record, what_is_not_a_record)
 		EXAMPLE_ID " chat" TIMES "a  r\n",
 		EXAMPLE_ID " chat" TIMES "a r r\n",
 		EXAMPLE_ID " chat" TIMES "a f r\n",
+		EXAMPLE_ID " chat" TIMES "a f=\n",
+		EXAMPLE_ID " chat" TIMES "a f=0\n",
+		EXAMPLE_ID " chat" TIMES "a f=01\n",
+		EXAMPLE_ID " chat" TIMES "a f=-1\n",
+		EXAMPLE_ID " chat" TIMES "a f=1k\n",
+		EXAMPLE_ID " chat" TIMES "a f=16385\n",
+		EXAMPLE_ID " chat" TIMES "a f=100000\n",
+		EXAMPLE_ID " chat" TIMES "a f f=1\n",
+		EXAMPLE_ID " chat" TIMES "a f=5 r\n",
 		EXAMPLE_ID " chat" TIMES "a p=normal\n",
 		EXAMPLE_ID " chat" TIMES "a p=\n",
 		EXAMPLE_ID " chat" TIMES "a c=\n",

@@ -107,7 +107,7 @@ struct found {
 	char filter[TOPIC_FILTERS_MAX][NAME_MAX_BYTES + 1];
 };
 
-static void keep(void *ctx, const char *filter, size_t len)
+static bool keep(void *ctx, const char *filter, size_t len)
 {
 	struct found *f = ctx;
 	cr_assert_lt(f->count, TOPIC_FILTERS_MAX);
@@ -115,6 +115,7 @@ static void keep(void *ctx, const char *filter, size_t len)
 	cr_expect(topic_matches(filter, len, f->topic, strlen(f->topic)), "%.*s", (int)len, filter);
 	memcpy(f->filter[f->count], filter, len);
 	f->filter[f->count++][len] = '\0';
+	return true;
 }
 
 static const struct found *find(const char *topic)
@@ -161,4 +162,21 @@ Test(topic, the_enumeration_is_whole)
 	for (size_t i = 0; i < sizeof matches / sizeof *matches; i++)
 		cr_expect_eq(has(find(matches[i].topic), matches[i].filter), matches[i].matches, "%s and %s",
 			     matches[i].filter, matches[i].topic);
+}
+
+static bool stop_at_third(void *ctx, const char *filter, size_t len)
+{
+	unsigned *calls = ctx;
+	(void)filter, (void)len;
+	return ++*calls < 3;
+}
+
+Test(topic, the_enumeration_stops_when_told)
+{
+	static const char *const topics[] = {"a", "a/b", "1/2/3/4/5/6/7/8"};
+	for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+		unsigned calls = 0;
+		topic_each_filter(topics[i], strlen(topics[i]), stop_at_third, &calls);
+		cr_expect_eq(calls, 3, "%s: %u", topics[i], calls);
+	}
 }
