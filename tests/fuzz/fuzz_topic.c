@@ -17,7 +17,7 @@ struct look {
 	bool found; /* the filter is among them */
 };
 
-static void each(void *ctx, const char *filter, size_t len)
+static bool each(void *ctx, const char *filter, size_t len)
 {
 	struct look *l = ctx;
 	const char *fault = topic_filter_fault(filter, len);
@@ -27,6 +27,7 @@ static void each(void *ctx, const char *filter, size_t len)
 		   "\"%.*s\" is looked up for %s, and does not match", (int)len, filter, l->topic);
 	if (strlen(l->filter) == len && memcmp(filter, l->filter, len) == 0)
 		l->found = true;
+	return true;
 }
 
 void fuzz_one(struct fuzz *in)
