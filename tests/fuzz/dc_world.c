@@ -11,6 +11,7 @@
 #include "dc/counts.h"
 #include "dc/durability.h"
 #include "dc/fan_board.h"
+#include "dc/fan_count.h"
 #include "dc/owed.h"
 #include "dc/receipts.h"
 #include "dc/watch.h"
@@ -55,6 +56,8 @@ void dc_world_open(struct dc_world *w)
 	if (!err)
 		err = fan_board_new(&w->dc.fans, &w->dc);
 	if (!err)
+		err = fan_counter_new(&w->dc.counter, &w->dc);
+	if (!err)
 		err = apps_new(&w->dc.apps, &w->dc);
 	if (!err)
 		err = brokers_new(&w->dc.brokers, &w->dc);
@@ -70,8 +73,10 @@ void dc_world_close(struct dc_world *w)
 	registry_free(w->dc.registry);
 	apps_free(w->dc.apps);
 	brokers_free(w->dc.brokers);
+	fan_counter_stop(w->dc.counter);
 	pool_free(w->dc.redis);
 	fan_board_free(w->dc.fans);
+	fan_counter_free(w->dc.counter);
 	bodies_free(w->dc.bodies);
 	watchers_free(w->dc.watchers);
 	owed_free(w->dc.owed);
