@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { METRICS_PORT_ABOVE = 80, STALL_MS = 30000, TICK_MS = 100, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
+enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000 };
 
 /* ---- who is meant by a number ---- */
 
@@ -66,7 +67,7 @@ static void on_send(void *ctx, const struct addr *to, const uint8_t *data, size_
 		map_set(&s->attempts, (uint32_t)be_get(data + 4, 4), index_of(c));
 	else if (client_state(c->engine) == CLIENT_LOGIN)
 		map_set(&s->conns, (uint32_t)be_get(data + 1, 4), index_of(c));
-	if (!s->hold_logins || data[0] == PACKET_INIT)
+	if (!s->hold_logins || client_state(c->engine) != CLIENT_LOGIN)
 		bench_udp_send(s->udp, index_of(c), data, len);
 }
 
@@ -228,8 +229,12 @@ static void keep_alive(struct swarm *s, uint64_t *last_ms)
 	uint64_t due = (uint64_t)s->online * (now - *last_ms) / BEAT_EVERY_MS;
 	if (due == 0)
 		return;
+	if (s->beats_waiting >= BEATS_WAITING && now - *last_ms >= BEAT_LOST_MS)
+		swarm_beat_again(s);
+	else if (s->beats_waiting >= BEATS_WAITING)
+		return;
 	*last_ms = now;
-	while (due-- > 0 && s->beats_waiting < 256)
+	while (due-- > 0 && s->beats_waiting < BEATS_WAITING)
 		swarm_beat(s);
 	bench_udp_flush(s->udp);
 }

@@ -9,6 +9,7 @@
 #include "app/prefix_file.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "crypto/random.h"
 #include "net/tls.h"
 #include "net/udp.h"
@@ -22,7 +23,7 @@ struct lb_config {
 	struct daemon_config common;
 	struct addr listen_clients, advertise_clients, listen_brokers, advertise_brokers;
 	char key_file[CONFIG_TEXT_MAX], prefixes[CONFIG_TEXT_MAX];
-	int64_t asks_per_s, asks_per_address, redis_timeout_ms;
+	int64_t asks_per_s, asks_per_address, admissions_per_broker, redis_timeout_ms;
 };
 
 #define T struct lb_config
@@ -36,6 +37,7 @@ static const struct setting settings[] = {
 	SETTING(T, prefixes, SETTING_PATH, NULL, "file of lines PREFIX ISP [ZONE] that says where clients are; read again on SIGHUP"),
 	SETTING_RANGE(T, asks_per_s, "5000", 1, 1000000, "asks a second; more are dropped"),
 	SETTING_RANGE(T, asks_per_address, "100", 0, 1000000, "asks a second of one address under load, ten seconds' worth at once; 0: no limit"),
+	SETTING_RANGE(T, admissions_per_broker, "2000", 0, 1000000, "clients a second sent to brokers, for each broker there is; the others are told when to ask again; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),
 };
 #undef T
@@ -54,7 +56,9 @@ struct lb {
 	struct registry_watch *watch;
 	struct table table;
 	struct prefix_file prefixes;
+	struct pace admission;
 	uint64_t no_broker; /* asks that could name none */
+	uint64_t deferred;  /* told to ask again later */
 	bool stopping;
 };
 
@@ -76,7 +80,16 @@ static void on_choose(void *ctx, const struct addr *from, const struct ask_paylo
 {
 	struct lb *lb = ctx;
 	struct chooser c = chooser_of(lb);
-	choose_brokers(&c, from, ask, clock_mono_ms(), out);
+	uint64_t now_ms = clock_mono_ms();
+	size_t alive = table_alive_count(&lb->table, now_ms);
+	uint32_t per_s = (uint32_t)lb->config->admissions_per_broker * (uint32_t)alive;
+	if (alive > 0 && !pace_admits(&lb->admission, per_s, now_ms)) {
+		*out = (struct answer_payload){.status = 1};
+		out->retry_ms = pace_defer(&lb->admission, per_s, now_ms, CHOOSE_RETRY_MS);
+		lb->deferred++;
+		return;
+	}
+	choose_brokers(&c, from, ask, now_ms, out);
 	lb->no_broker += out->count == 0;
 }
 
@@ -281,6 +294,7 @@ static void lb_metrics(void *app, struct metrics *m)
 	metrics_counter(m, "lb_asks_total", "asks that verified", b->asks);
 	metrics_counter(m, "lb_answers_total", "answers sent", b->answers);
 	metrics_counter(m, "lb_no_broker_total", "asks that could name no broker", lb->no_broker);
+	metrics_counter(m, "lb_deferred_total", "asks told to come again later: over admissions_per_broker", lb->deferred);
 	metrics_counter(m, "lb_asks_bad_total", "asks that did not verify", b->asks_bad);
 	metrics_counter(m, "lb_cookies_sent_total", "cookies asked for under load", g->cookies_sent);
 	metrics_counter(m, "lb_cookies_bad_total", "wrong or old cookies", g->cookies_bad);

@@ -198,19 +198,30 @@ static bool is_guessing(struct mb *m, uint32_t conn, const struct frame_login *f
 	return v != GUARD_PASS;
 }
 
+/* When who is turned away for too much to do may come again. */
+static uint32_t later(struct mb *m, uint64_t now_ms)
+{
+	return pace_defer(&m->admission, (uint32_t)m->config->logins_per_s, now_ms, RETRY_MS);
+}
+
 void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const struct addr *from)
 {
+	uint64_t now_ms = mb_time().mono_ms;
 	bool full = m->logins_pending >= (uint32_t)m->config->logins_max ||
 		    m->user_count + m->logins_pending >= (uint32_t)m->config->capacity || m->drain.on;
-	if (shed_logins(&m->shed, mb_time().mono_ms)) {
-		turn_away(m, conn, &m->counts.logins_shed, CLOSE_OVERLOADED, RETRY_MS);
+	if (shed_logins(&m->shed, now_ms)) {
+		turn_away(m, conn, &m->counts.logins_shed, CLOSE_OVERLOADED, later(m, now_ms));
 		return;
 	}
 	if (is_guessing(m, conn, f, from))
 		return;
+	if (!full && !pace_admits(&m->admission, (uint32_t)m->config->logins_per_s, now_ms)) {
+		turn_away(m, conn, &m->counts.logins_deferred, CLOSE_OVERLOADED, later(m, now_ms));
+		return;
+	}
 	struct login *l = full ? NULL : malloc(sizeof *l);
 	if (!l) {
-		turn_away(m, conn, &m->counts.logins_overloaded, CLOSE_OVERLOADED, RETRY_MS);
+		turn_away(m, conn, &m->counts.logins_overloaded, CLOSE_OVERLOADED, later(m, now_ms));
 		return;
 	}
 	*l = (struct login){.mb = m, .conn = conn, .from = *from, .name_len = f->user_len};

@@ -33,6 +33,7 @@ static const struct setting settings[] = {
 	SETTING_RANGE(T, handshakes_per_s, "5000", 1, 1000000, "handshakes a second; more are dropped, so that sessions keep their share"),
 	SETTING_RANGE(T, handshakes_per_address, "100", 0, 1000000, "handshakes a second of one address under load, ten seconds' worth at once; 0: no limit"),
 	SETTING_RANGE(T, logins_max, "512", 1, 65536, "logins that may be under way at a time"),
+	SETTING_RANGE(T, logins_per_s, "4000", 0, 1000000, "logins a second; the others are told when to come again; 0: no limit"),
 	SETTING_RANGE(T, wrong_logins_per_address, "600", 0, 1000000, "wrong logins a minute of one address; 0: no limit"),
 	SETTING_RANGE(T, wrong_logins_per_user, "20", 0, 1000000, "wrong logins a minute for one user, then only addresses without any of late are heard; 0: no limit"),
 	SETTING_RANGE(T, redis_timeout_ms, "5000", 10, 60000, "milliseconds Redis may take to answer"),

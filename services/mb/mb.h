@@ -11,6 +11,7 @@
 #include "app/registry.h"
 #include "auth.h"
 #include "base/list.h"
+#include "base/pace.h"
 #include "crypto/keypool.h"
 #include "broadcast.h"
 #include "guard.h"
@@ -28,14 +29,14 @@ struct mb_config {
 	char key_file[CONFIG_TEXT_MAX];
 	char zone[CONFIG_TEXT_MAX], prefixes[CONFIG_TEXT_MAX];
 	struct isp_set advertise_isp;
-	int64_t heartbeat_s, lease_s, capacity, handshakes_per_s, handshakes_per_address, logins_max;
+	int64_t heartbeat_s, lease_s, capacity, handshakes_per_s, handshakes_per_address, logins_max, logins_per_s;
 	int64_t wrong_logins_per_address, wrong_logins_per_user;
 	int64_t redis_timeout_ms, redis_max_in_flight, drain_s;
 };
 
 struct mb_counts {
 	uint64_t ephemerals_ahead, ephemerals_late; /* handshakes with a key made ahead; without */
-	uint64_t logins_ok, logins_wrong, logins_expired, logins_unavailable, logins_overloaded;
+	uint64_t logins_ok, logins_wrong, logins_expired, logins_unavailable, logins_overloaded, logins_deferred;
 	uint64_t logins_shed, logins_refused_address, logins_refused_user;
 	uint64_t kicks_sent, kicks_obeyed, fenced, renewed, renew_failed, cleared, clear_failed;
 	uint64_t fetches, fetched, fetch_unavailable, pushes, push_gaps, push_stale, not_stored_dropped;
@@ -92,6 +93,7 @@ struct mb {
 	struct list notices;            /* given to clients and not yet taken */
 	struct list logins;             /* under way */
 	uint32_t user_count, logins_pending;
+	struct pace admission;          /* of logins */
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
 	struct drain drain;
 	struct mb_time batch;           /* of the batch of datagrams at hand; mono_ms 0: none */

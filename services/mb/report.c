@@ -149,6 +149,7 @@ static void broker_metrics(const struct mb *m, struct metrics *out)
 		{"mb_logins_expired_total", "logins refused: session id expired", n->logins_expired},
 		{"mb_logins_unavailable_total", "logins refused: could not be checked", n->logins_unavailable},
 		{"mb_logins_overloaded_total", "logins refused: too many at a time, or full", n->logins_overloaded},
+		{"mb_logins_deferred_total", "logins told to come again later: over logins_per_s", n->logins_deferred},
 		{"mb_logins_shed_total", "logins refused because the broker could not keep up", n->logins_shed},
 		{"mb_logins_refused_address_total", "logins refused: too many wrong ones from the address", n->logins_refused_address},
 		{"mb_logins_refused_user_total", "logins refused: too many wrong ones for the user, and one from the address", n->logins_refused_user},
