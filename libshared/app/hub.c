@@ -24,7 +24,7 @@ struct hub {
 	struct listener_stats last; /* once closed */
 	struct list links;         /* struct hub_link */
 	struct {
-		uint64_t taken, replaced, no_hello;
+		uint64_t taken, replaced, no_hello, full;
 		uint32_t links;
 	} stats;
 	ev_timer sweep;
@@ -45,14 +45,16 @@ struct hub_link *hub_find(const struct hub *h, struct link_name id, uint64_t boo
 
 int hub_pass_on(struct hub_link *l, const uint8_t *data, size_t len)
 {
-	return link_send(l->link, data, len);
+	int err = link_send(l->link, data, len);
+	l->hub->stats.full += err == RS_EBUSY;
+	return err;
 }
 
 int hub_send(struct hub_link *l, const struct link_message *m)
 {
 	uint8_t *out = l->hub->out;
 	int len = link_encode(m, out, sizeof l->hub->out);
-	return len < 0 ? len : link_send(l->link, out, (size_t)len);
+	return len < 0 ? len : hub_pass_on(l, out, (size_t)len);
 }
 
 size_t hub_send_all(struct hub *h, const struct link_message *m)
@@ -62,7 +64,7 @@ size_t hub_send_all(struct hub *h, const struct link_message *m)
 	for (struct list *n = h->links.next; len >= 0 && n != &h->links;) {
 		struct hub_link *l = LIST_ENTRY(n, struct hub_link, in_hub);
 		n = n->next;
-		told += l->known && link_send(l->link, h->out, (size_t)len) == RS_OK;
+		told += l->known && hub_pass_on(l, h->out, (size_t)len) == RS_OK;
 	}
 	return told;
 }
@@ -260,6 +262,8 @@ void hub_metrics(const struct hub *h, const char *daemon, struct metrics *m)
 	metrics_counter(m, name, "Links with brokers that were taken.", h->stats.taken);
 	snprintf(name, sizeof name, "%s_links_replaced_total", daemon);
 	metrics_counter(m, name, "Links replaced by a newer one of the same broker.", h->stats.replaced);
+	snprintf(name, sizeof name, "%s_links_full_total", daemon);
+	metrics_counter(m, name, "Messages not sent: the queue of a link was full.", h->stats.full);
 	snprintf(name, sizeof name, "%s_links_refused_total", daemon);
 	put_refused(h, name, m);
 }

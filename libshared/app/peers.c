@@ -46,14 +46,22 @@ struct peers {
 	struct registry_watch *watch;
 	uint64_t listing_ms; /* when the last listing came */
 	bool full;           /* it was logged that there are too many */
+	uint64_t refused;    /* messages that found the queue of a link full */
 	struct peer at[PEERS_MAX];
 	uint8_t message[MESSAGE_MAX]; /* being sent */
 };
 
+static int pass_on(struct peers *p, struct peer *to, size_t len)
+{
+	int err = link_send(to->link, p->message, len);
+	p->refused += err == RS_EBUSY;
+	return err;
+}
+
 static int send_message(struct peers *p, struct peer *to, const struct link_message *m)
 {
 	int len = link_encode(m, p->message, sizeof p->message);
-	return len < 0 ? len : link_send(to->link, p->message, (size_t)len);
+	return len < 0 ? len : pass_on(p, to, (size_t)len);
 }
 
 static void set_down(struct peer *peer)
@@ -259,6 +267,8 @@ size_t peers_up_count(const struct peers *p)
 	return n;
 }
 
+uint64_t peers_full_total(const struct peers *p) { return p->refused; }
+
 /* FNV-1a over the id, then the finalizer of MurmurHash3 to spread it. */
 static uint32_t weigh(const char *id, uint32_t hash)
 {
@@ -299,7 +309,7 @@ void peers_send_all(struct peers *p, const struct link_message *m)
 	for (size_t i = 0; len > 0 && i < PEERS_MAX; i++) {
 		if (!peers_is_up(p, i))
 			continue;
-		int err = link_send(p->at[i].link, p->message, (size_t)len);
+		int err = pass_on(p, &p->at[i], (size_t)len);
 		if (err)
 			log_debug("not sent", LOG_STR("peer", p->at[i].id), LOG_STR("reason", err_str(err)));
 	}

@@ -25,6 +25,8 @@ RS_MUST_CHECK int peers_new(struct peers **out, struct ev_loop *loop, struct rds
 			    uint64_t own_boot, const struct peers_handler *handler, void *ctx);
 void peers_free(struct peers *p);
 size_t peers_up_count(const struct peers *p);
+/* How many messages were not sent since the queue of a link was full. */
+uint64_t peers_full_total(const struct peers *p);
 bool peers_is_up(const struct peers *p, size_t peer);
 /* A living peer chosen by `hash` (the same hash gives the same peer while the set
  * stays the same), or RS_EDOWN. Slots are 0..PEERS_MAX-1. */

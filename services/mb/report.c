@@ -207,6 +207,7 @@ void report_metrics(void *app, struct metrics *out)
 		{"mb_udp_sent_total", "datagrams sent", u->tx_packets},
 		{"mb_udp_sent_bytes_total", "bytes of datagrams sent", u->tx_bytes},
 		{"mb_udp_dropped_total", "datagrams that the kernel did not take", u->tx_dropped},
+		{"mb_links_full_total", "messages not sent: the queue of a link was full", peers_full_total(m->dcs) + peers_full_total(m->lbs)},
 		{"redis_requests_total", "requests to Redis", r->requests},
 		{"redis_errors_total", "requests that Redis refused", r->errors},
 		{"redis_timeouts_total", "requests without an answer in time", r->timeouts},

@@ -259,6 +259,24 @@ Test(peers, nothing_is_sent_to_who_is_not_up)
 	peers_send_all(peers, &fetch);
 }
 
+/* Nothing is read meanwhile: the queue of the link is all that holds it. */
+Test(peers, a_full_link_refuses_and_counts)
+{
+	struct dc d = {.fetches = 0};
+	unsigned sent = 0;
+	dc_start(&d, "dc1");
+	await_count(1);
+	while (peers_send(peers, 0, &fetch) == RS_OK)
+		cr_assert_lt(++sent, 10000000);
+	cr_expect_eq(peers_send(peers, 0, &fetch), RS_EBUSY);
+	cr_expect_eq(peers_full_total(peers), 2);
+	peers_send_all(peers, &fetch);
+	cr_expect_eq(peers_full_total(peers), 3);
+	await_at_least(&d.fetches, sent); /* what was taken gets there */
+	cr_expect_eq(peers_send(peers, 0, &fetch), RS_OK);
+	dc_stop(&d);
+}
+
 Test(peers, the_choice_is_stable_spread_and_moves_little)
 {
 	struct dc d[3] = {{.fetches = 0}};
