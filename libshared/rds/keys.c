@@ -65,6 +65,15 @@ size_t key_queue(char out[KEY_MAX], const char *user, size_t len, enum priority 
 	return user_key(out, user, len, queue[lane]);
 }
 
+void keys_of_mail(struct rds_arg argv[KEYS_OF_MAIL], char keys[KEYS_OF_MAIL][KEY_MAX], const char *user,
+		  size_t len)
+{
+	for (int lane = 0; lane < PRIORITIES; lane++)
+		argv[lane] = RDS_MEM(keys[lane], key_queue(keys[lane], user, len, (enum priority)lane));
+	argv[PRIORITIES] = RDS_MEM(keys[PRIORITIES], key_journal(keys[PRIORITIES], user, len));
+	argv[PRIORITIES + 1] = RDS_MEM(keys[PRIORITIES + 1], key_presence(keys[PRIORITIES + 1], user, len));
+}
+
 size_t key_settings(char out[KEY_MAX], const char *user, size_t len)
 {
 	return user_key(out, user, len, "}:settings");

@@ -6,6 +6,7 @@
 #define RDS_KEYS_H
 
 #include "crypto/hash.h"
+#include "rds/rds.h"
 #include "wire/record.h"
 
 #include <stddef.h>
@@ -15,6 +16,12 @@
 
 size_t key_queue(char out[KEY_MAX], const char *user, size_t len, enum priority lane); /* rs:{user}:queue,
 										 :queue:high, :queue:low */
+/* KEYS of all that waits for a user and of what became of it, as scripts that look at
+ * all want them: the queues normal, high, low, the journal, the presence. Those that
+ * want no presence take one less. */
+#define KEYS_OF_MAIL 5
+void keys_of_mail(struct rds_arg argv[KEYS_OF_MAIL], char keys[KEYS_OF_MAIL][KEY_MAX], const char *user,
+		  size_t len);
 size_t key_settings(char out[KEY_MAX], const char *user, size_t len);  /* rs:{user}:settings */
 size_t key_index(char out[KEY_MAX], const char *user, size_t len);     /* rs:{user}:index */
 size_t key_journal(char out[KEY_MAX], const char *user, size_t len);   /* rs:{user}:journal */

@@ -9,6 +9,7 @@
 const char *const priority_words[PRIORITIES] = {
 	[PRIORITY_NORMAL] = "normal", [PRIORITY_HIGH] = "high", [PRIORITY_LOW] = "low",
 };
+const enum priority priority_first_to_last[PRIORITIES] = {PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW};
 
 enum { TIME_DIGITS = 13 };
 #define TIME_MAX 9999999999999u /* the year 2286 */

@@ -38,6 +38,7 @@
 enum priority { PRIORITY_NORMAL, PRIORITY_HIGH, PRIORITY_LOW };
 #define PRIORITIES 3
 extern const char *const priority_words[PRIORITIES]; /* "normal", "high", "low" */
+extern const enum priority priority_first_to_last[PRIORITIES]; /* as they are delivered: high first */
 
 struct record {
 	struct ulid id;

@@ -65,24 +65,16 @@ static void on_page(void *ctx, const struct redisReply *reply)
 	}
 }
 
-/* KEYS of the three queues and the journal, as scripts that look at all want them. */
-static void add_queues(struct rds_arg argv[4], char keys[4][KEY_MAX], const char *user)
-{
-	size_t len = strlen(user);
-	for (int lane = 0; lane < PRIORITIES; lane++)
-		argv[lane] = RDS_MEM(keys[lane], key_queue(keys[lane], user, len, (enum priority)lane));
-	argv[3] = RDS_MEM(keys[3], key_journal(keys[3], user, len));
-}
-
 static int expire(struct view *v)
 {
-	char keys[4][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
+	enum { KEYS = KEYS_OF_MAIL - 1 }; /* no presence */
+	char keys[KEYS_OF_MAIL][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
 	int64_t removed;
-	struct rds_arg argv[6];
-	add_queues(argv, keys, v->user);
-	argv[4] = rds_num((int64_t)clock_wall_ms(), now);
-	argv[5] = rds_num(KEEP_MS, keep);
-	return operator_number(&v->op, SCRIPT_MESSAGE_EXPIRE, 4, 6, argv, &removed);
+	struct rds_arg argv[KEYS + 2];
+	keys_of_mail(argv, keys, v->user, strlen(v->user));
+	argv[KEYS] = rds_num((int64_t)clock_wall_ms(), now);
+	argv[KEYS + 1] = rds_num(KEEP_MS, keep);
+	return operator_number(&v->op, SCRIPT_MESSAGE_EXPIRE, KEYS, KEYS + 2, argv, &removed);
 }
 
 static int read_page(struct view *v, int64_t from, int64_t count)
@@ -108,10 +100,9 @@ static int read_queue(struct view *v)
 
 static int read_queues(struct view *v)
 {
-	static const enum priority order[PRIORITIES] = {PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW};
 	int err = RS_OK;
 	for (int i = 0; i < PRIORITIES && !err && !v->err && !v->found; i++) {
-		v->lane = order[i];
+		v->lane = priority_first_to_last[i];
 		err = read_queue(v);
 	}
 	return err;
@@ -164,18 +155,17 @@ static void on_purged(void *ctx, const struct redisReply *reply)
 
 static int purge(const struct settings *s, struct view *v, const char *app)
 {
-	char keys[5][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
+	char keys[KEYS_OF_MAIL][KEY_MAX], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
 	int64_t count = 0;
-	struct rds_arg argv[9];
-	add_queues(argv, keys, v->user);
-	argv[4] = RDS_MEM(keys[4], key_presence(keys[4], v->user, strlen(v->user)));
-	argv[5] = RDS_STR(app ? app : "");
-	argv[6] = RDS_STR("");
-	argv[7] = rds_num((int64_t)clock_wall_ms(), now);
-	argv[8] = rds_num(KEEP_MS, keep);
+	struct rds_arg argv[KEYS_OF_MAIL + 4];
+	keys_of_mail(argv, keys, v->user, strlen(v->user));
+	argv[KEYS_OF_MAIL] = RDS_STR(app ? app : "");
+	argv[KEYS_OF_MAIL + 1] = RDS_STR("");
+	argv[KEYS_OF_MAIL + 2] = rds_num((int64_t)clock_wall_ms(), now);
+	argv[KEYS_OF_MAIL + 3] = rds_num(KEEP_MS, keep);
 	int err = operator_open(&v->op, s, false);
 	if (!err)
-		err = operator_script(&v->op, SCRIPT_MESSAGE_WITHDRAW, 5, 9, argv, on_purged, &count);
+		err = operator_script(&v->op, SCRIPT_MESSAGE_WITHDRAW, KEYS_OF_MAIL, KEYS_OF_MAIL + 4, argv, on_purged, &count);
 	operator_close(&v->op);
 	if (!err)
 		printf("%" PRId64 "\n", count);

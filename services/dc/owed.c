@@ -132,13 +132,13 @@ static int ask_status(struct look *l)
 {
 	struct dc *dc = l->owed->dc;
 	struct text_span app = app_of(l->owed);
-	char keys[STATUS_KEYS][KEY_MAX], now[RDS_NUM_MAX], id[ULID_TEXT + 1];
-	struct rds_arg argv[STATUS_KEYS + 3];
-	status_keys(argv, keys, l->user, l->user_len);
-	argv[STATUS_KEYS] = RDS_MEM(app.at, app.len);
-	argv[STATUS_KEYS + 1] = RDS_MEM(ulid_format(&l->id, id), ULID_TEXT);
-	argv[STATUS_KEYS + 2] = rds_num((int64_t)clock_wall_ms(), now);
-	return pool_script(dc->redis, l->user, l->user_len, SCRIPT_MESSAGE_STATUS, STATUS_KEYS, STATUS_KEYS + 3, argv,
+	char keys[KEYS_OF_MAIL][KEY_MAX], now[RDS_NUM_MAX], id[ULID_TEXT + 1];
+	struct rds_arg argv[KEYS_OF_MAIL + 3];
+	keys_of_mail(argv, keys, l->user, l->user_len);
+	argv[KEYS_OF_MAIL] = RDS_MEM(app.at, app.len);
+	argv[KEYS_OF_MAIL + 1] = RDS_MEM(ulid_format(&l->id, id), ULID_TEXT);
+	argv[KEYS_OF_MAIL + 2] = rds_num((int64_t)clock_wall_ms(), now);
+	return pool_script(dc->redis, l->user, l->user_len, SCRIPT_MESSAGE_STATUS, KEYS_OF_MAIL, KEYS_OF_MAIL + 3, argv,
 			   on_status, l);
 }
 

@@ -145,20 +145,20 @@ static void on_removed(void *ctx, int err, const struct redisReply *reply)
 /* On the user's connection, so before whatever the broker asks for next. */
 static void take_out(struct page *p, const struct ulid *id)
 {
-	char keys[STATUS_KEYS][KEY_MAX], id_text[ULID_TEXT + 1], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
-	struct rds_arg argv[STATUS_KEYS + 4];
+	char keys[KEYS_OF_MAIL][KEY_MAX], id_text[ULID_TEXT + 1], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
+	struct rds_arg argv[KEYS_OF_MAIL + 4];
 	struct removal *r = malloc(sizeof *r);
 	if (!r)
 		return;
 	r->dc = p->dc;
 	r->user_len = p->user_len;
 	memcpy(r->user, p->user, p->user_len);
-	status_keys(argv, keys, p->user, p->user_len);
-	argv[STATUS_KEYS] = RDS_STR("");
-	argv[STATUS_KEYS + 1] = RDS_MEM(ulid_format(id, id_text), ULID_TEXT);
-	argv[STATUS_KEYS + 2] = rds_num((int64_t)clock_wall_ms(), now);
-	argv[STATUS_KEYS + 3] = rds_num(p->dc->config->status_s * 1000, keep);
-	if (pool_script(p->dc->redis, p->user, p->user_len, SCRIPT_MESSAGE_WITHDRAW, STATUS_KEYS, STATUS_KEYS + 4, argv,
+	keys_of_mail(argv, keys, p->user, p->user_len);
+	argv[KEYS_OF_MAIL] = RDS_STR("");
+	argv[KEYS_OF_MAIL + 1] = RDS_MEM(ulid_format(id, id_text), ULID_TEXT);
+	argv[KEYS_OF_MAIL + 2] = rds_num((int64_t)clock_wall_ms(), now);
+	argv[KEYS_OF_MAIL + 3] = rds_num(p->dc->config->status_s * 1000, keep);
+	if (pool_script(p->dc->redis, p->user, p->user_len, SCRIPT_MESSAGE_WITHDRAW, KEYS_OF_MAIL, KEYS_OF_MAIL + 4, argv,
 			on_removed, r))
 		free(r); /* met again at the next fetch */
 }

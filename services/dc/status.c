@@ -3,21 +3,13 @@
 
 #include "base/clock.h"
 #include "dc.h"
+#include "rds/keys.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { TIME_TEXT = 24, FIELDS_MAX = 7 };
-
-void status_keys(struct rds_arg argv[STATUS_KEYS], char keys[STATUS_KEYS][KEY_MAX], const char *user,
-		 size_t user_len)
-{
-	for (int lane = 0; lane < PRIORITIES; lane++)
-		argv[lane] = RDS_MEM(keys[lane], key_queue(keys[lane], user, user_len, (enum priority)lane));
-	argv[PRIORITIES] = RDS_MEM(keys[PRIORITIES], key_journal(keys[PRIORITIES], user, user_len));
-	argv[PRIORITIES + 1] = RDS_MEM(keys[PRIORITIES + 1], key_presence(keys[PRIORITIES + 1], user, user_len));
-}
 
 /* An answer as it is put together: its fields, and the texts of its times. */
 struct fields {
@@ -84,13 +76,13 @@ static void on_status(void *ctx, int err, const struct redisReply *reply)
 
 void status_ask(struct answer *a, struct text_span app)
 {
-	char keys[STATUS_KEYS][KEY_MAX], id[ULID_TEXT + 1], now[RDS_NUM_MAX];
-	struct rds_arg argv[STATUS_KEYS + 3];
-	status_keys(argv, keys, a->name, a->name_len);
-	argv[STATUS_KEYS] = RDS_MEM(app.at, app.len);
-	argv[STATUS_KEYS + 1] = RDS_MEM(ulid_format(&a->message, id), ULID_TEXT);
-	argv[STATUS_KEYS + 2] = rds_num((int64_t)clock_wall_ms(), now);
-	if (pool_script(a->dc->redis, a->name, a->name_len, SCRIPT_MESSAGE_STATUS, STATUS_KEYS, STATUS_KEYS + 3, argv,
+	char keys[KEYS_OF_MAIL][KEY_MAX], id[ULID_TEXT + 1], now[RDS_NUM_MAX];
+	struct rds_arg argv[KEYS_OF_MAIL + 3];
+	keys_of_mail(argv, keys, a->name, a->name_len);
+	argv[KEYS_OF_MAIL] = RDS_MEM(app.at, app.len);
+	argv[KEYS_OF_MAIL + 1] = RDS_MEM(ulid_format(&a->message, id), ULID_TEXT);
+	argv[KEYS_OF_MAIL + 2] = rds_num((int64_t)clock_wall_ms(), now);
+	if (pool_script(a->dc->redis, a->name, a->name_len, SCRIPT_MESSAGE_STATUS, KEYS_OF_MAIL, KEYS_OF_MAIL + 3, argv,
 			on_status, a))
 		answer_unavailable(a);
 }

@@ -5,6 +5,7 @@
 #include "broadcast.h"
 #include "dc.h"
 #include "fan_ask.h"
+#include "rds/keys.h"
 #include "status.h"
 
 static void answer_withdrawn(struct answer *a)
@@ -37,15 +38,15 @@ static void on_taken(void *ctx, int err, const struct redisReply *reply)
 
 void withdraw_message(struct answer *a, struct text_span app)
 {
-	char keys[STATUS_KEYS][KEY_MAX], id[ULID_TEXT + 1], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
-	struct rds_arg argv[STATUS_KEYS + 4];
-	status_keys(argv, keys, a->name, a->name_len);
-	argv[STATUS_KEYS] = RDS_MEM(app.at, app.len);
-	argv[STATUS_KEYS + 1] = RDS_MEM(ulid_format(&a->message, id), ULID_TEXT);
-	argv[STATUS_KEYS + 2] = rds_num((int64_t)clock_wall_ms(), now);
-	argv[STATUS_KEYS + 3] = rds_num(a->dc->config->status_s * 1000, keep);
-	int err = pool_script(a->dc->redis, a->name, a->name_len, SCRIPT_MESSAGE_WITHDRAW, STATUS_KEYS,
-			      STATUS_KEYS + 4, argv, on_taken, a);
+	char keys[KEYS_OF_MAIL][KEY_MAX], id[ULID_TEXT + 1], now[RDS_NUM_MAX], keep[RDS_NUM_MAX];
+	struct rds_arg argv[KEYS_OF_MAIL + 4];
+	keys_of_mail(argv, keys, a->name, a->name_len);
+	argv[KEYS_OF_MAIL] = RDS_MEM(app.at, app.len);
+	argv[KEYS_OF_MAIL + 1] = RDS_MEM(ulid_format(&a->message, id), ULID_TEXT);
+	argv[KEYS_OF_MAIL + 2] = rds_num((int64_t)clock_wall_ms(), now);
+	argv[KEYS_OF_MAIL + 3] = rds_num(a->dc->config->status_s * 1000, keep);
+	int err = pool_script(a->dc->redis, a->name, a->name_len, SCRIPT_MESSAGE_WITHDRAW, KEYS_OF_MAIL,
+			      KEYS_OF_MAIL + 4, argv, on_taken, a);
 	if (err)
 		answer_redis_error(a, err);
 }

@@ -111,13 +111,6 @@ static bool hand(struct mb *m, const struct user *u, const struct broadcast *b, 
 	return err != RS_EBUSY && err != RS_ENOMEM;
 }
 
-/* Is it under way to the user? Then it is not to be shown any more. */
-static void withdraw(struct mb *m, const struct user *u, const struct broadcast *b)
-{
-	if (server_withdraw(m->server, u->conn, &b->record.id))
-		return; /* taken already, or never handed over */
-}
-
 /* The first whose ordinal is beyond what the user was served. */
 static struct list *first_lacking(struct broadcasts *t, const struct user *u)
 {
@@ -151,7 +144,7 @@ static void serve(struct mb *m, struct user *u, uint64_t cursor)
 		const struct broadcast *b = AT(n);
 		bool has = b->kind == KEPT && (b->number <= cursor || b->record.expires_ms <= wall_ms);
 		if (b->kind == VOID)
-			withdraw(m, u, b);
+			m->counts.withdrawn += server_withdraw(m->server, u->conn, &b->record.id) == RS_OK;
 		else if (!has && !stuck)
 			stuck = !hand(m, u, b, wall_ms);
 		if (!stuck)

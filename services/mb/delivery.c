@@ -41,8 +41,6 @@ struct delivery {
 	struct ack *ack;
 };
 
-static const enum priority first_to_last[PRIORITIES] = {PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW};
-
 void delivery_free(struct user *u)
 {
 	struct delivery *d = u->delivery;
@@ -130,8 +128,8 @@ static void try_fetch(struct mb *m, struct delivery *d)
 	if (d->fetching != NONE || !server_has_room(m->server, d->user->conn))
 		return;
 	for (int i = 0; i < PRIORITIES; i++)
-		if (d->lane[first_to_last[i]].wanted) {
-			fetch_lane(m, d, first_to_last[i]);
+		if (d->lane[priority_first_to_last[i]].wanted) {
+			fetch_lane(m, d, priority_first_to_last[i]);
 			return;
 		}
 }
