@@ -17,9 +17,11 @@ enum { AGAIN_MS = 100, CHUNK = 4096 };
 void app_sender_open(struct app_sender *a, const struct stack *s, unsigned users, unsigned per_user,
 		     unsigned pause_ms)
 {
-	cr_assert_leq(users, SENDER_USERS_MAX);
 	*a = (struct app_sender){
 		.stack = s, .users = users, .per_user = per_user, .pause_ms = pause_ms, .fd = -1};
+	a->user = calloc(users, sizeof *a->user);
+	a->due = calloc(users, sizeof *a->due);
+	cr_assert(a->user && a->due);
 }
 
 /* What is not answered goes out again, to the next DC. */
@@ -39,15 +41,22 @@ static void hang_up(struct app_sender *a)
 
 void app_sender_close(struct app_sender *a)
 {
+	if (!a->user)
+		return;
 	if (a->fd >= 0)
 		hang_up(a);
+	free(a->user);
+	free(a->due);
+	a->user = NULL;
+	a->due = NULL;
 }
 
 bool app_sender_is_done(const struct app_sender *a) { return a->okd == a->users * a->per_user; }
 
+/* Without waiting: who reads there may have been stopped by the very test. */
 static void write_all(struct app_sender *a, const char *text, size_t len)
 {
-	if (a->fd >= 0 && send(a->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
+	if (a->fd >= 0 && send(a->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
 		hang_up(a);
 }
 
@@ -76,7 +85,9 @@ static void send_next(struct app_sender *a, unsigned n)
 			   name, n, strlen(name), name);
 	a->sent++;
 	u->under_way = true;
-	a->due[(a->due_head + a->due_count++) % SENDER_USERS_MAX] = n;
+	if (a->record)
+		fprintf(a->record, "sent %u %u\n", n, u->okd);
+	a->due[(a->due_head + a->due_count++) % a->users] = n;
 	write_all(a, text, (size_t)len);
 }
 
@@ -97,6 +108,14 @@ void app_sender_hurry(struct app_sender *a)
 	send_all(a);
 }
 
+static void record_ok(struct app_sender *a, unsigned n, const char *text)
+{
+	const char *state = strstr(text, "\r\nstate ");
+	state = state ? state + strlen("\r\nstate ") : "none";
+	if (a->record)
+		fprintf(a->record, "ok %u %u %.*s\n", n, a->user[n].okd, (int)strcspn(state, "\r"), state);
+}
+
 static void take_answer(struct app_sender *a, const char *text)
 {
 	int code = atoi(text + (text[0] == 'O' ? 3 : 4));
@@ -110,11 +129,13 @@ static void take_answer(struct app_sender *a, const char *text)
 		return;
 	}
 	cr_assert_gt(a->due_count, 0, "an answer too many: %s", text);
-	struct sender_user *u = &a->user[a->due[a->due_head]];
-	a->due_head = (a->due_head + 1) % SENDER_USERS_MAX;
+	unsigned n = a->due[a->due_head];
+	struct sender_user *u = &a->user[n];
+	a->due_head = (a->due_head + 1) % a->users;
 	a->due_count--;
 	u->under_way = false;
 	if (code == 200) {
+		record_ok(a, n, text);
 		u->okd++;
 		u->next_ms = clock_mono_ms() + a->pause_ms;
 		a->okd++;

@@ -9,7 +9,7 @@
 
 #include "support/stack.h"
 
-#define SENDER_USERS_MAX 100
+#include <stdio.h>
 
 struct sender_user {
 	unsigned okd;      /* messages OK'd; also the number of the one to send next */
@@ -20,8 +20,8 @@ struct sender_user {
 struct app_sender {
 	const struct stack *stack;
 	unsigned users, per_user, pause_ms;
-	struct sender_user user[SENDER_USERS_MAX];
-	unsigned due[SENDER_USERS_MAX]; /* whose answers come, in order; a ring */
+	struct sender_user *user;
+	unsigned *due;                  /* whose answers come, in order; a ring, one for each user */
 	size_t due_head, due_count;
 	unsigned dc;                    /* which one it talks to */
 	int fd;                         /* -1: not connected */
@@ -29,11 +29,13 @@ struct app_sender {
 	struct buf in;
 	uint64_t again_ms;              /* no connection before */
 	unsigned sent, okd, duplicates, breaks, unavailable;
+	FILE *record;                   /* NULL, or for lines as in record_check.h */
 };
 
 /* pause_ms: between the OK of one message of a user and the next. */
 void app_sender_open(struct app_sender *a, const struct stack *s, unsigned users, unsigned per_user,
 		     unsigned pause_ms);
+/* Keeps the counts. A second time does nothing. */
 void app_sender_close(struct app_sender *a);
 void app_sender_turn(struct app_sender *a);
 /* No pauses now: something for everybody who has nothing under way. */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECEIVERS_MAX = 128 };
-
 static int on_message(void *ctx, const struct restante_message *m)
 {
 	struct receiver *r = ctx;
@@ -114,9 +112,14 @@ bool receiver_was_shown(const struct receiver *r, size_t at, const void *body, s
 
 void receivers_turn(struct receiver *all, size_t count, unsigned wait_ms)
 {
-	struct pollfd p[RECEIVERS_MAX];
+	static struct pollfd *p;
+	static size_t places;
 	int wait = (int)wait_ms;
-	cr_assert_leq(count, RECEIVERS_MAX);
+	if (count > places) {
+		p = realloc(p, count * sizeof *p);
+		cr_assert_not_null(p);
+		places = count;
+	}
 	for (size_t i = 0; i < count; i++) {
 		int due = restante_timeout_ms(all[i].client);
 		p[i] = (struct pollfd){.fd = restante_fd(all[i].client), .events = POLLIN};
