@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USERS = 7, PER_USER = 30, LINES = USERS * PER_USER * 3 + 1, LINE = 64 };
+enum { USERS = 7, PER_USER = 30, LINES = USERS * PER_USER * 3 + 1, LINE = 64, INSERTS = 2 };
 
-static char line[LINES + 1][LINE];
+static char line[LINES + INSERTS][LINE];
 static size_t lines;
 
 static __attribute__((format(printf, 1, 2))) void put(const char *fmt, ...)
@@ -60,6 +60,7 @@ static void drop(const char *text)
 
 static void insert(size_t at, const char *text)
 {
+	cr_assert_lt(lines, LINES + INSERTS);
 	memmove(line[at + 1], line[at], (lines++ - at) * LINE);
 	snprintf(line[at], LINE, "%s", text);
 }
