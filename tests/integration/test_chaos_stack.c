@@ -101,12 +101,13 @@ static bool stands_still(void) { return clock_mono_ms() - progress_ms > STILL_MS
 
 /* ---- chaos ---- */
 
-/* The kind first: Redis and the few are struck as often as the many. */
+/* The kind first: Redis and the few are struck as often as the many; and of the DCs,
+ * every other time the one that the App talks to. */
 static struct stack_daemon *draw_daemon(void)
 {
 	switch (draw(4)) {
 	case 0:
-		return &s.dc[draw(s.options.dcs)];
+		return &s.dc[draw(2) ? app.dc : draw(s.options.dcs)];
 	case 1:
 		return &s.mb[draw(s.options.mbs)];
 	case 2:
