@@ -227,12 +227,11 @@ static void keep_alive(struct swarm *s, uint64_t *last_ms)
 {
 	uint64_t now = clock_mono_ms();
 	uint64_t due = (uint64_t)s->online * (now - *last_ms) / BEAT_EVERY_MS;
-	if (due == 0)
+	bool stuck = s->beats_waiting >= BEATS_WAITING;
+	if (due == 0 || (stuck && now - *last_ms < BEAT_LOST_MS))
 		return;
-	if (s->beats_waiting >= BEATS_WAITING && now - *last_ms >= BEAT_LOST_MS)
+	if (stuck)
 		swarm_beat_again(s);
-	else if (s->beats_waiting >= BEATS_WAITING)
-		return;
 	*last_ms = now;
 	while (due-- > 0 && s->beats_waiting < BEATS_WAITING)
 		swarm_beat(s);

@@ -84,8 +84,8 @@ static void on_choose(void *ctx, const struct addr *from, const struct ask_paylo
 	size_t alive = table_alive_count(&lb->table, now_ms);
 	uint32_t per_s = (uint32_t)lb->config->admissions_per_broker * (uint32_t)alive;
 	if (alive > 0 && !pace_admits(&lb->admission, per_s, now_ms)) {
-		*out = (struct answer_payload){.status = 1};
-		out->retry_ms = pace_defer(&lb->admission, per_s, now_ms, CHOOSE_RETRY_MS);
+		uint32_t retry_ms = pace_defer(&lb->admission, per_s, now_ms, CHOOSE_RETRY_MS);
+		*out = (struct answer_payload){.status = 1, .retry_ms = retry_ms};
 		lb->deferred++;
 		return;
 	}
