@@ -11,7 +11,6 @@
 #include "wire/packet.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -163,7 +162,7 @@ TestThen(stop, drain, by_sigterm_within_its_bound)
 	unsigned sent = 0;
 	start(2, "--drain-s=3");
 	struct stack_daemon *d = fullest();
-	cr_assert_eq(kill(d->process.pid, SIGTERM), 0);
+	stack_terminate(d);
 	uint64_t before = clock_mono_ms();
 	for (; daemon_process_runs(&d->process); sent++) {
 		send_round(sent);
@@ -180,7 +179,7 @@ TestThen(stop, drain, by_sigterm_at_once)
 	start(2, "--drain-s=0");
 	struct stack_daemon *d = fullest();
 	unsigned held = held_by(d), told = 0;
-	cr_assert_eq(kill(d->process.pid, SIGTERM), 0);
+	stack_terminate(d);
 	expect_gone(d);
 	send_round(0);
 	expect_all(1);

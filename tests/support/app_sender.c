@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { AGAIN_MS = 100, CHUNK = 4096 };
+enum { AGAIN_MS = 100, AGAIN_MAX_MS = 800, CHUNK = 4096 };
 
 void app_sender_open(struct app_sender *a, const struct stack *s, unsigned users, unsigned per_user,
 		     unsigned pause_ms)
@@ -22,6 +22,8 @@ void app_sender_open(struct app_sender *a, const struct stack *s, unsigned users
 	a->user = calloc(users, sizeof *a->user);
 	a->due = calloc(users, sizeof *a->due);
 	cr_assert(a->user && a->due);
+	for (unsigned i = 0; i < users; i++)
+		a->user[i] = (struct sender_user){.due_ms = clock_mono_ms(), .pause_ms = AGAIN_MS};
 }
 
 /* What is not answered goes out again, to the next DC. */
@@ -96,15 +98,19 @@ static void send_all(struct app_sender *a)
 	uint64_t now_ms = clock_mono_ms();
 	for (unsigned i = 0; i < a->users && a->authenticated; i++) {
 		const struct sender_user *u = &a->user[i];
-		if (!u->under_way && u->okd < a->per_user && now_ms >= u->next_ms)
+		if (!u->under_way && u->okd < a->per_user && now_ms >= u->due_ms && now_ms >= u->again_ms)
 			send_next(a, i);
 	}
 }
 
 void app_sender_hurry(struct app_sender *a)
 {
-	for (unsigned i = 0; i < a->users; i++)
-		a->user[i].next_ms = 0;
+	uint64_t now_ms = clock_mono_ms();
+	for (unsigned i = 0; i < a->users; i++) {
+		struct sender_user *u = &a->user[i];
+		u->due_ms = u->due_ms < now_ms ? u->due_ms : now_ms;
+		u->again_ms = 0;
+	}
 	send_all(a);
 }
 
@@ -114,6 +120,19 @@ static void record_ok(struct app_sender *a, unsigned n, const char *text)
 	state = state ? state + strlen("\r\nstate ") : "none";
 	if (a->record)
 		fprintf(a->record, "ok %u %u %.*s\n", n, a->user[n].okd, (int)strcspn(state, "\r"), state);
+}
+
+static void take_ok(struct app_sender *a, unsigned n, const char *text)
+{
+	struct sender_user *u = &a->user[n];
+	uint64_t took_ms = clock_mono_ms() - u->due_ms;
+	record_ok(a, n, text);
+	a->longest_ms = took_ms > a->longest_ms ? took_ms : a->longest_ms;
+	u->okd++;
+	u->due_ms += a->pause_ms;
+	u->pause_ms = AGAIN_MS;
+	a->okd++;
+	a->duplicates += strstr(text, "state duplicate") != NULL;
 }
 
 static void take_answer(struct app_sender *a, const char *text)
@@ -135,15 +154,12 @@ static void take_answer(struct app_sender *a, const char *text)
 	a->due_count--;
 	u->under_way = false;
 	if (code == 200) {
-		record_ok(a, n, text);
-		u->okd++;
-		u->next_ms = clock_mono_ms() + a->pause_ms;
-		a->okd++;
-		a->duplicates += strstr(text, "state duplicate") != NULL;
+		take_ok(a, n, text);
 	} else {
 		cr_assert(code == 503 || code == 504, "SEND was answered %s", text);
 		a->unavailable++;
-		u->next_ms = clock_mono_ms() + AGAIN_MS;
+		u->again_ms = clock_mono_ms() + u->pause_ms;
+		u->pause_ms = 2 * u->pause_ms < AGAIN_MAX_MS ? 2 * u->pause_ms : AGAIN_MAX_MS;
 	}
 }
 

@@ -2,7 +2,8 @@
 /* An App as it should be written: it sends each of its users one message after
  * the other, the next when the one before was OK'd, with ids of its own, and
  * sends again with the same id when the connection breaks or the answer is 503
- * or 504. Users are "u0", "u1", ...; the ids and bodies "u0-0", "u0-1", ...
+ * or 504, after a pause that grows. Each is due a fixed time after the one before
+ * was due, so that what was held up is made up for. Users are "u0", "u1", ...; the ids and bodies "u0-0", "u0-1", ...
  * It does not wait: it works in app_sender_turn(). */
 #ifndef SUPPORT_APP_SENDER_H
 #define SUPPORT_APP_SENDER_H
@@ -14,7 +15,9 @@
 struct sender_user {
 	unsigned okd;      /* messages OK'd; also the number of the one to send next */
 	bool under_way;    /* sent, on this connection, and not yet answered */
-	uint64_t next_ms;  /* not before */
+	uint64_t due_ms;   /* when that one is due */
+	uint64_t again_ms; /* not before, since it was refused ... */
+	unsigned pause_ms; /* ... and how long the next such pause is */
 };
 
 struct app_sender {
@@ -29,16 +32,17 @@ struct app_sender {
 	struct buf in;
 	uint64_t again_ms;              /* no connection before */
 	unsigned sent, okd, duplicates, breaks, unavailable;
+	uint64_t longest_ms;            /* that a message took from when it was due to its OK */
 	FILE *record;                   /* NULL, or for lines as in record_check.h */
 };
 
-/* pause_ms: between the OK of one message of a user and the next. */
+/* pause_ms: from one message of a user to the next. The first of all are due now. */
 void app_sender_open(struct app_sender *a, const struct stack *s, unsigned users, unsigned per_user,
 		     unsigned pause_ms);
 /* Keeps the counts. A second time does nothing. */
 void app_sender_close(struct app_sender *a);
 void app_sender_turn(struct app_sender *a);
-/* No pauses now: something for everybody who has nothing under way. */
+/* All are due now: something for everybody who has nothing under way. */
 void app_sender_hurry(struct app_sender *a);
 bool app_sender_is_done(const struct app_sender *a);
 

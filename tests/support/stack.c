@@ -209,6 +209,8 @@ void stack_stop(struct stack *s)
 
 void stack_kill(struct stack_daemon *d) { daemon_process_kill(&d->process); }
 
+void stack_terminate(struct stack_daemon *d) { cr_assert_eq(kill(d->process.pid, SIGTERM), 0); }
+
 void stack_restart(struct stack_daemon *d)
 {
 	daemon_process_stop_clean(&d->process); /* it may have been stopped by a signal of the test's */
@@ -240,6 +242,16 @@ bool stack_is_ready(const struct stack_daemon *d)
 	static char page[HTTP_PAGE_MAX];
 	struct addr at = stack_http(d);
 	return http_get(&at, "/readyz", page) == 200;
+}
+
+bool stack_all_ready(const struct stack *s)
+{
+	for (unsigned i = 0; i < STACK_KIND_MAX; i++)
+		if ((i < s->options.dcs && !stack_is_ready(&s->dc[i])) ||
+		    (i < s->options.mbs && !stack_is_ready(&s->mb[i])) ||
+		    (i < s->options.lbs && !stack_is_ready(&s->lb[i])))
+			return false;
+	return true;
 }
 
 void stack_wait_ready(const struct stack_daemon *d)

@@ -66,11 +66,13 @@ void stack_stop(struct stack *s);
 void stack_show_logs(const struct stack *s);
 
 void stack_kill(struct stack_daemon *d);    /* -9 */
+void stack_terminate(struct stack_daemon *d); /* SIGTERM; does not wait */
 void stack_restart(struct stack_daemon *d); /* same ports, same keys; does not wait */
 void stack_pause(struct stack_daemon *d);   /* returns when it stands still */
 void stack_resume(struct stack_daemon *d);
 bool stack_is_ready(const struct stack_daemon *d);
 void stack_wait_ready(const struct stack_daemon *d);
+bool stack_all_ready(const struct stack *s);
 struct addr stack_http(const struct stack_daemon *d);
 double stack_metric(const struct stack_daemon *d, const char *name); /* without "restante_" */
 /* Whether the broker has told the others that it holds so many clients. */
