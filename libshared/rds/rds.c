@@ -189,6 +189,8 @@ static int send_request(struct rds *r, struct request *q)
 	q->deadline = ev_now(r->loop) + r->timeout;
 	request_push(&r->queue, q);
 	r->stats.in_flight = r->queue.count;
+	if (r->stats.in_flight > r->stats.in_flight_peak)
+		r->stats.in_flight_peak = r->stats.in_flight;
 	if (!ev_is_active(&r->timer))
 		set_timer(r, r->timeout);
 	return RS_OK;

@@ -77,7 +77,7 @@ RS_MUST_CHECK int rds_script(struct rds *r, enum script_id script, size_t keys, 
 
 struct rds_stats {
 	uint64_t requests, errors, timeouts, refused, reconnects, noscript;
-	uint32_t in_flight;
+	uint32_t in_flight, in_flight_peak;
 };
 const struct rds_stats *rds_stats(const struct rds *r);
 

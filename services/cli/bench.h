@@ -65,6 +65,7 @@ int bench_store(struct bench *b);
 int bench_push(struct bench *b);
 int bench_drain(struct bench *b);
 int bench_fan(struct bench *b);
+int bench_failover(struct bench *b);
 
 static inline int64_t bench_or(int64_t given, int64_t otherwise) { return given ? given : otherwise; }
 

@@ -133,10 +133,10 @@ static int beat_round(struct clients *c)
 	return RS_OK;
 }
 
-static void on_echo(void *ctx, uint8_t *data, size_t len)
+static void on_echo(void *ctx, const struct addr *from, uint8_t *data, size_t len)
 {
 	struct clients *c = ctx;
-	(void)data, (void)len;
+	(void)from, (void)data, (void)len;
 	c->echoed++;
 }
 
@@ -149,7 +149,7 @@ static void echo_round(struct clients *c)
 	c->echoed = 0;
 	while (seconds_since(start) < c->seconds) {
 		for (; sent - c->echoed < most; sent++) {
-			bench_udp_send(c->echo_udp, source, packet, sizeof packet);
+			bench_udp_send(c->echo_udp, source, &c->echo.at, packet, sizeof packet);
 			source = source + 1 < c->count ? source + 1 : 0;
 		}
 		bench_udp_flush(c->echo_udp);
@@ -255,7 +255,7 @@ static int start(struct clients *c)
 	err = bench_redis_open(&c->redis, c->bench);
 	if (!err)
 		err = bench_redis_make_sessions(&c->redis, c->count);
-	return err ? err : swarm_open(&c->swarm, c->bench, c->count);
+	return err ? err : swarm_open(&c->swarm, c->bench, c->count, false);
 }
 
 /* The broker writes their tombstones; then all of them goes. */
@@ -263,9 +263,10 @@ static void clean_up(struct clients *c)
 {
 	struct reading now;
 	uint64_t until = clock_mono_ms() + LEFT_WAIT_MS;
+	bool any = c->swarm.online > 0;
 	if (c->swarm.at)
 		swarm_logout(&c->swarm);
-	while (c->swarm.online && meter_read(&c->swarm.metrics, &now) == RS_OK && now.online > 0 &&
+	while (any && meter_read(&c->swarm.metrics, &now) == RS_OK && now.online > 0 &&
 	       clock_mono_ms() < until)
 		sleep_until(clock_mono_us() + 200000);
 	if (c->redis.fd >= 0 && bench_redis_clean(&c->redis, 0, c->count))

@@ -10,7 +10,7 @@
 #include "command.h"
 
 enum { USERS = 100, MESSAGES = 100, SIZE = 200, DEPTH = 256, ROUNDS = 3, WINDOW = 256 };
-enum { STALL_MS = 20000, TICK_MS = 50, LOOK_MS = 2 };
+enum { STALL_MS = 20000, LOOK_MS = 2 };
 
 struct drain {
 	struct bench *bench;
@@ -45,15 +45,12 @@ static int fill(struct drain *d)
 
 static int until_shown(struct drain *d, struct swarm *s)
 {
-	uint64_t tick_ms = clock_mono_ms(), progress_ms = tick_ms;
+	uint64_t progress_ms = clock_mono_ms();
 	while (d->shown < d->count) {
 		uint64_t before = d->shown;
 		swarm_receive(s, LOOK_MS);
+		swarm_tick(s);
 		uint64_t now = clock_mono_ms();
-		if (now - tick_ms >= TICK_MS) {
-			swarm_tick(s);
-			tick_ms = now;
-		}
 		if (d->shown != before)
 			progress_ms = now;
 		if (now - progress_ms > STALL_MS) {
@@ -91,7 +88,7 @@ static int one_round(struct drain *d)
 	struct swarm s = {.count = 0};
 	int err = bench_redis_make_sessions(&d->redis, d->users);
 	if (!err)
-		err = swarm_open(&s, d->bench, d->users);
+		err = swarm_open(&s, d->bench, d->users, false);
 	if (!err)
 		err = fill(d);
 	if (!err)

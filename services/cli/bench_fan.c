@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum { USERS = 100000, CLIENTS = 1000, SIZE = 200, ROUNDS = 3, WINDOW = 256 };
-enum { SINGLE_USERS = 50, SINGLES_MAX = 200000, SINGLE_US = 4000, ASK_MS = 50, STALL_MS = 120000, TICK_MS = 50, IDLE_MS = 1000 };
+enum { SINGLE_USERS = 50, SINGLES_MAX = 200000, SINGLE_US = 4000, ASK_MS = 50, STALL_MS = 120000, IDLE_MS = 1000 };
 #define MARK (1ull << 40) /* in the body of a message to the topic, with the round */
 
 struct fan {
@@ -28,7 +28,7 @@ struct fan {
 	char topic[BENCH_PREFIX_MAX + 8];
 	uint32_t users, clients, shown;
 	size_t size;
-	uint64_t round, next_us, tick_ms, ask_ms;
+	uint64_t round, next_us, ask_ms;
 	struct ulid ids[BENCH_ROUNDS_MAX];
 	bool done;
 	struct series ok_ms, online_ms, all_ms;
@@ -68,11 +68,7 @@ static int turn(struct fan *f)
 	poll(w, 2, 1);
 	if (w[1].revents)
 		swarm_receive(&f->swarm, 0);
-	uint64_t now = clock_mono_ms();
-	if (now - f->tick_ms >= TICK_MS) {
-		swarm_tick(&f->swarm);
-		f->tick_ms = now;
-	}
+	swarm_tick(&f->swarm);
 	return single(f);
 }
 
@@ -194,7 +190,7 @@ static int start(struct fan *f)
 		err = sender_open(&f->sender, f->bench, SINGLE_USERS, SINGLES_MAX, f->size, 1);
 	f->sender.first_user = f->users;
 	if (!err)
-		err = swarm_open(&f->swarm, f->bench, f->clients);
+		err = swarm_open(&f->swarm, f->bench, f->clients, false);
 	f->swarm.on_shown = on_shown;
 	f->swarm.ctx = f;
 	return err ? err : swarm_login(&f->swarm, 0, f->clients, WINDOW);

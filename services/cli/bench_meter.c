@@ -4,9 +4,13 @@
 #include "page.h"
 #include "say.h"
 
+#include "base/bytes.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PORT_ABOVE = 80 };
 
 static bool find(const char *page, const char *name, double *out)
 {
@@ -24,8 +28,19 @@ static int take(const char *page, struct reading *r)
 		   find(page, "mb_online", &r->online) && find(page, "mb_heartbeats_total", &r->heartbeats) &&
 		   find(page, "mb_handshakes_total", &r->handshakes) &&
 		   find(page, "mb_messages_pushed_total", &r->pushed) &&
-		   find(page, "mb_messages_acked_total", &r->acked);
+		   find(page, "mb_messages_acked_total", &r->acked) &&
+		   find(page, "redis_in_flight_peak", &r->redis_in_flight_peak);
 	return all ? RS_OK : RS_EREMOTE;
+}
+
+int meter_find(const char *given, const struct addr *broker, struct addr *out)
+{
+	*out = *broker;
+	be_put(out->port, addr_port(broker) + PORT_ABOVE, 2);
+	if (!given || addr_parse(given, out) == RS_OK)
+		return RS_OK;
+	say("--metrics must be an address and a port, such as 127.0.0.1:7280");
+	return RS_EINVAL;
 }
 
 int meter_read(const struct addr *at, struct reading *out)

@@ -7,8 +7,12 @@
 
 struct reading {
 	double resident_bytes, cpu_s, online, heartbeats, handshakes, pushed, acked;
+	double redis_in_flight_peak;
 };
 
+/* Where a broker's metrics are: `given` (--metrics), or where NULL its port for
+ * clients plus 80. Failures are said. */
+RS_MUST_CHECK int meter_find(const char *given, const struct addr *broker, struct addr *out);
 /* Asks http://<at>/metrics. Failures are said. */
 RS_MUST_CHECK int meter_read(const struct addr *at, struct reading *out);
 

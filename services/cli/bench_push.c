@@ -5,16 +5,16 @@
 #include "bench_redis.h"
 #include "bench_sender.h"
 #include "bench_swarm.h"
+#include "bench_turn.h"
 #include "say.h"
 
 #include "base/clock.h"
 #include "command.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 enum { CLIENTS = 50, COUNT = 20000, SIZE = 200, DEPTH = 256, ROUNDS = 3, WINDOW = 256 };
-enum { STALL_MS = 20000, TICK_MS = 50 };
+enum { STALL_MS = 20000, WAIT_MS = 50 };
 
 struct push {
 	struct bench *bench;
@@ -40,39 +40,15 @@ static void on_shown(void *ctx, const struct client_message *m)
 	p->shown++;
 }
 
-/* One turn: sends what may be sent, waits for either side. */
-static int turn(struct push *p)
-{
-	struct pipe *pipe = &p->sender.pipe;
-	uint64_t ahead = pipe->made - p->shown; /* sent, not shown */
-	uint64_t answers_due = pipe->made - pipe->done;
-	int err = pipe_fill(pipe, ahead < p->depth ? answers_due + p->depth - ahead : answers_due);
-	if (err)
-		return sender_say(&p->sender, err);
-	struct pollfd w[2] = {{pipe->fd, (short)(POLLIN | (buf_len(&pipe->out) ? POLLOUT : 0)), 0},
-			      {bench_udp_fd(p->swarm.udp), POLLIN, 0}};
-	poll(w, pipe_is_done(pipe) ? 1 : 2, 0);
-	if (!w[0].revents && !w[1].revents)
-		poll(w, 2, TICK_MS);
-	if (w[0].revents && !pipe_is_done(pipe))
-		err = sender_say(&p->sender, pipe_drain(pipe));
-	if (w[1].revents)
-		swarm_receive(&p->swarm, 0);
-	return err;
-}
-
 static int until_shown(struct push *p)
 {
-	uint64_t tick_ms = clock_mono_ms(), progress_ms = tick_ms, before = 0;
+	uint64_t progress_ms = clock_mono_ms(), before = 0;
 	while (p->shown < p->count || !pipe_is_done(&p->sender.pipe)) {
-		int err = turn(p);
+		uint64_t ahead = p->sender.pipe.made - p->shown; /* sent, not shown */
+		int err = bench_turn(&p->sender, &p->swarm, ahead < p->depth ? p->depth - ahead : 0, WAIT_MS);
 		uint64_t now = clock_mono_ms();
 		if (err)
 			return err;
-		if (now - tick_ms >= TICK_MS) {
-			swarm_tick(&p->swarm);
-			tick_ms = now;
-		}
 		if (p->shown + p->sender.pipe.done != before)
 			progress_ms = now;
 		before = p->shown + p->sender.pipe.done;
@@ -125,7 +101,7 @@ static int start(struct push *p, uint32_t clients, size_t size)
 	if (!err)
 		err = sender_open(&p->sender, p->bench, clients, p->count, size, p->depth);
 	if (!err)
-		err = swarm_open(&p->swarm, p->bench, clients);
+		err = swarm_open(&p->swarm, p->bench, clients, false);
 	if (err)
 		return err;
 	p->sender.sent_us = calloc(p->count, sizeof *p->sender.sent_us);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench_swarm.h"
 
+#include "bench_meter.h"
 #include "operator.h"
 #include "say.h"
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { METRICS_PORT_ABOVE = 80, STALL_MS = 30000, TICK_MS = 100, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
+enum { NUMBERS = 4, NUMBERS_MOVING = 16, STALL_MS = 30000, PENDING_MS = 100, TICK_EVERY_MS = 50, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
 enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000 };
 
 /* ---- who is meant by a number ---- */
@@ -20,7 +21,7 @@ enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000 };
 static int map_init(struct swarm_map *m, uint32_t count)
 {
 	uint32_t size = 1024;
-	while (size < 4 * count)
+	while (size < count)
 		size *= 2;
 	m->mask = size - 1;
 	m->key = calloc(size, sizeof *m->key);
@@ -28,15 +29,15 @@ static int map_init(struct swarm_map *m, uint32_t count)
 	return m->key && m->client ? RS_OK : RS_ENOMEM;
 }
 
-static uint32_t map_place(const struct swarm_map *m, uint32_t key)
+static uint32_t map_place(const struct swarm_map *m, uint64_t key)
 {
-	uint32_t at = key * 2654435761u & m->mask;
+	uint32_t at = (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & m->mask;
 	while (m->client[at] && m->key[at] != key)
 		at = (at + 1) & m->mask;
 	return at;
 }
 
-static void map_set(struct swarm_map *m, uint32_t key, uint32_t client)
+static void map_set(struct swarm_map *m, uint64_t key, uint32_t client)
 {
 	uint32_t at = map_place(m, key);
 	if (!m->client[at] && m->used++ > m->mask - m->mask / 4) {
@@ -47,10 +48,19 @@ static void map_set(struct swarm_map *m, uint32_t key, uint32_t client)
 	m->client[at] = client + 1;
 }
 
-static struct swarm_client *map_get(struct swarm *s, const struct swarm_map *m, uint32_t key)
+static struct swarm_client *map_get(struct swarm *s, const struct swarm_map *m, uint64_t key)
 {
 	uint32_t client = m->client[map_place(m, key)];
 	return client ? &s->at[client - 1] : NULL;
+}
+
+static uint64_t attempt_in(const uint8_t *data) { return be_get(data + 4, 4); }
+
+/* Brokers number their connections each for itself. */
+static uint64_t conn_in(const struct addr *broker, const uint8_t *data)
+{
+	uint64_t from = be_get(broker->ip + 8, 8) * 31 + addr_port(broker);
+	return from << 32 | be_get(data + 1, 4);
 }
 
 /* ---- the engines' events ---- */
@@ -61,14 +71,12 @@ static void on_send(void *ctx, const struct addr *to, const uint8_t *data, size_
 {
 	struct swarm_client *c = ctx;
 	struct swarm *s = c->swarm;
-	if (!addr_equal(to, &s->broker.address))
-		return;
-	if (data[0] == PACKET_INIT)
-		map_set(&s->attempts, (uint32_t)be_get(data + 4, 4), index_of(c));
+	if (data[0] == PACKET_INIT || data[0] == PACKET_ASK)
+		map_set(&s->attempts, attempt_in(data), index_of(c));
 	else if (client_state(c->engine) == CLIENT_LOGIN)
-		map_set(&s->conns, (uint32_t)be_get(data + 1, 4), index_of(c));
+		map_set(&s->conns, conn_in(to, data), index_of(c));
 	if (!s->hold_logins || client_state(c->engine) != CLIENT_LOGIN)
-		bench_udp_send(s->udp, index_of(c), data, len);
+		bench_udp_send(s->udp, index_of(c), to, data, len);
 }
 
 static int on_message(void *ctx, const struct client_message *m)
@@ -83,8 +91,11 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 {
 	struct swarm_client *c = ctx;
 	struct swarm *s = c->swarm;
-	if (state == CLIENT_ONLINE)
-		s->online++;
+	bool online = state == CLIENT_ONLINE;
+	s->online += online - c->online;
+	if (online && !c->online && s->on_online)
+		s->on_online(s->ctx, index_of(c));
+	c->online = online;
 	if (state == CLIENT_STOPPED && why != CLOSE_NORMAL) {
 		if (s->refused++ == 0)
 			say("the broker refuses a client: %s", close_code_text(why));
@@ -97,10 +108,21 @@ static int make_engine(struct swarm *s, uint32_t i)
 	char user[BENCH_USER_MAX], session[BENCH_SESSION_MAX];
 	bench_user(s->bench, i, user);
 	bench_session(s->bench, i, session);
-	struct client_config c = {.broker = s->broker, .user = user, .session = session, .random = random_bytes};
+	struct client_config c = s->config;
+	c.user = user;
+	c.session = session;
 	random_bytes(c.device, sizeof c.device);
 	s->at[i].swarm = s;
 	return client_new(&s->at[i].engine, &c, &handler, &s->at[i]);
+}
+
+/* After all that may have moved its timers. */
+static void note_due(struct swarm *s, uint32_t i) { s->due[i] = client_deadline(s->at[i].engine); }
+
+static void tick(struct swarm *s, uint32_t i, uint64_t now_ms, uint64_t wall_ms)
+{
+	client_tick(s->at[i].engine, now_ms, wall_ms);
+	note_due(s, i);
 }
 
 /* ---- datagrams ---- */
@@ -113,21 +135,22 @@ static void note_touched(struct swarm *s, struct swarm_client *c)
 	s->touched[s->touched_count++] = index_of(c);
 }
 
-static void on_datagram(void *ctx, uint8_t *data, size_t len)
+static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
 {
 	struct swarm *s = ctx;
 	struct swarm_client *c = NULL;
-	if (len >= HELLO_HEADER && (data[0] == PACKET_RESP || data[0] == PACKET_COOKIE))
-		c = map_get(s, &s->attempts, (uint32_t)be_get(data + 4, 4));
+	if (len >= HELLO_HEADER && (data[0] == PACKET_RESP || data[0] == PACKET_COOKIE || data[0] == PACKET_ANSWER))
+		c = map_get(s, &s->attempts, attempt_in(data));
 	else if (len >= PACKET_HEADER)
-		c = map_get(s, &s->conns, (uint32_t)be_get(data + 1, 4));
+		c = map_get(s, &s->conns, conn_in(from, data));
 	if (!c) {
 		s->bad++;
 		return;
 	}
 	bool beat = data[0] == PACKET_HEARTBEAT_ACK || data[0] == PACKET_HEARTBEAT_MORE;
 	uint64_t bad = client_stats(c->engine)->bad_packets;
-	client_recv(c->engine, clock_mono_ms(), clock_wall_ms(), &s->broker.address, data, len);
+	client_recv(c->engine, clock_mono_ms(), clock_wall_ms(), from, data, len);
+	note_due(s, index_of(c));
 	s->bad += client_stats(c->engine)->bad_packets - bad;
 	if (beat && c->beating && client_stats(c->engine)->bad_packets == bad) {
 		c->beating = false;
@@ -145,6 +168,7 @@ unsigned swarm_receive(struct swarm *s, int wait_ms)
 		struct swarm_client *c = &s->at[s->touched[i]];
 		c->touched = false;
 		client_flush(c->engine, clock_mono_ms());
+		note_due(s, index_of(c));
 	}
 	s->touched_count = 0;
 	bench_udp_flush(s->udp);
@@ -154,9 +178,12 @@ unsigned swarm_receive(struct swarm *s, int wait_ms)
 void swarm_tick(struct swarm *s)
 {
 	uint64_t now = clock_mono_ms(), wall = clock_wall_ms();
+	if (now < s->tick_ms)
+		return;
+	s->tick_ms = now + TICK_EVERY_MS;
 	for (uint32_t i = 0; i < s->count; i++)
-		if (s->at[i].engine && client_deadline(s->at[i].engine) <= now)
-			client_tick(s->at[i].engine, now, wall);
+		if (s->due[i] <= now)
+			tick(s, i, now, wall);
 	bench_udp_flush(s->udp);
 }
 
@@ -193,14 +220,14 @@ void swarm_beat(struct swarm *s)
 	c->beating = true;
 	s->beats_waiting++;
 	client_hint_unreachable(c->engine, now); /* so that it does not wait for its time */
-	client_tick(c->engine, now, 0);
+	tick(s, index_of(c), now, 0);
 }
 
 void swarm_beat_again(struct swarm *s)
 {
 	for (uint32_t i = 0; i < s->count; i++)
 		if (s->at[i].beating)
-			client_tick(s->at[i].engine, client_deadline(s->at[i].engine), 0);
+			tick(s, i, client_deadline(s->at[i].engine), 0);
 	bench_udp_flush(s->udp);
 }
 
@@ -216,7 +243,7 @@ static void tick_pending(struct swarm *s, enum client_state enough)
 			continue;
 		s->pending[kept++] = s->pending[i];
 		if (client_deadline(c) <= now)
-			client_tick(c, now, wall);
+			tick(s, s->pending[i], now, wall);
 	}
 	s->pending_count = kept;
 	bench_udp_flush(s->udp);
@@ -245,7 +272,8 @@ static int start_some(struct swarm *s, uint32_t *next, uint32_t to, uint32_t win
 		if (err)
 			return err;
 		s->pending[s->pending_count++] = *next;
-		client_start(s->at[(*next)++].engine, clock_mono_ms(), clock_wall_ms());
+		client_start(s->at[*next].engine, clock_mono_ms(), clock_wall_ms());
+		note_due(s, (*next)++);
 	}
 	bench_udp_flush(s->udp);
 	return RS_OK;
@@ -262,7 +290,7 @@ static int bring_to(struct swarm *s, uint32_t from, uint32_t to, uint32_t window
 			return say("the clients cannot be made: %s", err_str(err)), err;
 		unsigned got = swarm_receive(s, 5);
 		uint64_t now = clock_mono_ms();
-		if (got || now - tick_ms >= TICK_MS) {
+		if (got || now - tick_ms >= PENDING_MS) {
 			tick_pending(s, enough);
 			tick_ms = now;
 		}
@@ -296,7 +324,7 @@ int swarm_release(struct swarm *s, uint32_t from, uint32_t to)
 		struct client *c = s->at[i].engine;
 		s->pending[s->pending_count++] = i;
 		if (client_state(c) == CLIENT_LOGIN)
-			client_tick(c, client_deadline(c), clock_wall_ms());
+			tick(s, i, client_deadline(c), clock_wall_ms());
 		if (i % 64 == 63)
 			swarm_receive(s, 1);
 	}
@@ -310,15 +338,16 @@ void swarm_logout(struct swarm *s)
 		if (!s->at[i].engine)
 			continue;
 		client_stop(s->at[i].engine);
+		note_due(s, i);
 		if (i % 64 == 63)
 			swarm_receive(s, 5);
 	}
 	swarm_receive(s, 5);
 }
 
-/* ---- the broker to use ---- */
+/* ---- whom to speak to ---- */
 
-static int choose(struct swarm *s, const struct member *members, size_t count)
+static int choose_broker(struct swarm *s, const struct member *members, size_t count)
 {
 	const char *wanted = s->bench->options->broker;
 	const struct member *best = NULL;
@@ -334,49 +363,60 @@ static int choose(struct swarm *s, const struct member *members, size_t count)
 		    "no broker is in the registry; see restante doctor", wanted);
 		return RS_ENOENT;
 	}
-	s->broker.address = best->address;
-	memcpy(s->broker.key, best->key, sizeof best->key);
+	s->config.broker.address = best->address;
+	memcpy(s->config.broker.key, best->key, sizeof best->key);
 	return RS_OK;
 }
 
-static int find_broker(struct swarm *s)
+static int take_balancers(struct swarm *s, const struct member *members, size_t count)
+{
+	struct client_config *c = &s->config;
+	for (size_t i = 0; i < count && c->balancer_count < CLIENT_BALANCERS_MAX; i++) {
+		if (!members[i].alive)
+			continue;
+		struct client_balancer *b = &c->balancer[c->balancer_count++];
+		*b = (struct client_balancer){.address = members[i].address, .key_count = 1};
+		memcpy(b->key[0], members[i].key, sizeof members[i].key);
+	}
+	if (c->balancer_count)
+		return RS_OK;
+	say("no balancer is in the registry; see restante doctor");
+	return RS_ENOENT;
+}
+
+static int find_servers(struct swarm *s, bool by_balancers)
 {
 	static struct member members[REGISTRY_MEMBERS_MAX];
 	struct operator op;
 	size_t count = 0;
 	int err = operator_open(&op, s->bench->settings, false);
 	if (!err)
-		err = operator_members(&op, "broker", members, &count);
+		err = operator_members(&op, by_balancers ? "lb" : "broker", members, &count);
 	operator_close(&op);
-	return err ? err : choose(s, members, count);
+	if (err)
+		return err;
+	return by_balancers ? take_balancers(s, members, count) : choose_broker(s, members, count);
 }
 
-static int find_metrics(struct swarm *s)
+int swarm_open(struct swarm *s, const struct bench *b, uint32_t count, bool by_balancers)
 {
-	const char *given = s->bench->options->metrics;
-	s->metrics = s->broker.address;
-	be_put(s->metrics.port, addr_port(&s->broker.address) + METRICS_PORT_ABOVE, 2);
-	if (!given || addr_parse(given, &s->metrics) == RS_OK)
-		return RS_OK;
-	say("--metrics must be an address and a port, such as 127.0.0.1:7280");
-	return RS_EINVAL;
-}
-
-int swarm_open(struct swarm *s, const struct bench *b, uint32_t count)
-{
-	*s = (struct swarm){.bench = b, .count = count};
-	int err = find_broker(s);
-	if (!err)
-		err = find_metrics(s);
+	*s = (struct swarm){.bench = b, .count = count, .config.random = random_bytes};
+	int err = find_servers(s, by_balancers);
+	if (!err && !by_balancers)
+		err = meter_find(b->options->metrics, &s->config.broker.address, &s->metrics);
 	if (err)
 		return err;
 	s->at = calloc(count, sizeof *s->at);
+	s->due = malloc(count * sizeof *s->due);
 	s->pending = calloc(count, sizeof *s->pending);
-	err = s->at && s->pending ? map_init(&s->attempts, count) : RS_ENOMEM;
+	for (uint32_t i = 0; s->due && i < count; i++)
+		s->due[i] = UINT64_MAX;
+	uint32_t numbers = by_balancers ? NUMBERS_MOVING : NUMBERS; /* of a client, over the run */
+	err = s->at && s->due && s->pending ? map_init(&s->attempts, numbers * count) : RS_ENOMEM;
 	if (!err)
-		err = map_init(&s->conns, count);
+		err = map_init(&s->conns, numbers * count);
 	if (!err)
-		err = bench_udp_open(&s->udp, &s->broker.address);
+		err = bench_udp_open(&s->udp, by_balancers ? &s->config.balancer[0].address : &s->config.broker.address);
 	if (err)
 		say("the clients cannot be made: %s", err == RS_ESYS ? strerror(errno) : err_str(err));
 	return err;
@@ -388,6 +428,7 @@ void swarm_close(struct swarm *s)
 		client_free(s->at[i].engine);
 	bench_udp_close(s->udp);
 	free(s->at);
+	free(s->due);
 	free(s->pending);
 	free(s->attempts.key);
 	free(s->attempts.client);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many clients of one broker in one process: each is the engine of librestante
- * (session/client.h), all share a socket. What comes in is told apart by the
- * attempt (handshake) or the connection id, which the swarm learns from what its
- * engines send. */
+/* Many clients in one process, of one broker or of those that the balancers name:
+ * each is the engine of librestante (session/client.h), all share a socket. What
+ * comes in is told apart by the attempt (handshake) or by sender and connection id,
+ * which the swarm learns from what its engines send. */
 #ifndef CLI_BENCH_SWARM_H
 #define CLI_BENCH_SWARM_H
 
@@ -18,21 +18,24 @@ struct swarm_client {
 	struct swarm *swarm;
 	struct client *engine;   /* NULL: not started yet */
 	bool beating;            /* a heartbeat awaits its answer */
-	bool touched, pending;
+	bool touched, online;
 };
 
-/* A number (attempt or connection id) to the client that bears it. */
+/* A number (attempt, or sender and connection id) to the client that bears it. */
 struct swarm_map {
-	uint32_t *key, *client;  /* client + 1; 0: free */
+	uint64_t *key;
+	uint32_t *client;        /* + 1; 0: free */
 	uint32_t mask, used;
 };
 
 struct swarm {
 	const struct bench *bench;
 	struct bench_udp *udp;
-	struct broker_entry broker;
-	struct addr metrics;
+	struct client_config config; /* of all, but for user, session and device */
+	struct addr metrics;     /* of the one broker */
 	struct swarm_client *at;
+	uint64_t *due;           /* when each engine wants its tick */
+	uint64_t tick_ms;        /* not looked for before */
 	uint32_t count, online, refused;
 	struct swarm_map attempts, conns;
 	bool hold_logins;        /* LOGIN packets are not sent: handshakes only */
@@ -40,13 +43,14 @@ struct swarm {
 	uint32_t beats_waiting, next_beat;
 	uint32_t *pending, pending_count; /* between start and online */
 	uint32_t touched[64], touched_count;
-	void (*on_shown)(void *ctx, const struct client_message *m); /* may be NULL */
+	void (*on_shown)(void *ctx, const struct client_message *m); /* may be NULL ... */
+	void (*on_online)(void *ctx, uint32_t client);               /* ... this too */
 	void *ctx;
 };
 
-/* Finds the broker in the registry and opens the socket. Failures are said;
- * swarm_close() is due in any case. */
-RS_MUST_CHECK int swarm_open(struct swarm *s, const struct bench *b, uint32_t count);
+/* Finds the broker (by_balancers: the balancers) in the registry and opens the
+ * socket. Failures are said; swarm_close() is due in any case. */
+RS_MUST_CHECK int swarm_open(struct swarm *s, const struct bench *b, uint32_t count, bool by_balancers);
 void swarm_close(struct swarm *s);
 
 /* Clients from..to-1 log in, at most `window` at a time. Failures are said. */
@@ -59,7 +63,7 @@ void swarm_logout(struct swarm *s);
 
 /* Takes in one batch, waiting that long at most; sends the engines' answers. */
 unsigned swarm_receive(struct swarm *s, int wait_ms);
-/* The engines' timers. Costs a look at each: not more often than each 50 ms. */
+/* The engines' timers, every 50 ms: between, it does nothing. */
 void swarm_tick(struct swarm *s);
 /* Until no client has a queue in Redis: all was acknowledged. Failures are said. */
 RS_MUST_CHECK int swarm_wait_empty(struct swarm *s, struct bench_redis *r);

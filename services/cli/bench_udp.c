@@ -19,14 +19,13 @@ struct slots {
 	struct mmsghdr msgs[BATCH];
 	struct iovec iovs[BATCH];
 	union control controls[BATCH];
+	struct sockaddr_storage peers[BATCH];
 	uint8_t data[BATCH][DATAGRAM_MAX];
 };
 
 struct bench_udp {
 	int fd;
 	bool many; /* a source address for each client */
-	struct sockaddr_storage server;
-	socklen_t server_len;
 	unsigned queued;
 	struct slots rx, tx;
 };
@@ -36,11 +35,10 @@ static void init_slots(struct bench_udp *u)
 	for (unsigned i = 0; i < BATCH; i++) {
 		u->rx.iovs[i] = (struct iovec){u->rx.data[i], DATAGRAM_MAX};
 		u->tx.iovs[i] = (struct iovec){u->tx.data[i], 0};
-		u->rx.msgs[i].msg_hdr = (struct msghdr){.msg_iov = &u->rx.iovs[i], .msg_iovlen = 1};
+		u->rx.msgs[i].msg_hdr = (struct msghdr){
+			.msg_name = &u->rx.peers[i], .msg_iov = &u->rx.iovs[i], .msg_iovlen = 1};
 		u->tx.msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &u->server, .msg_namelen = u->server_len,
-			.msg_iov = &u->tx.iovs[i], .msg_iovlen = 1,
-		};
+			.msg_name = &u->tx.peers[i], .msg_iov = &u->tx.iovs[i], .msg_iovlen = 1};
 		if (!u->many)
 			continue;
 		u->tx.msgs[i].msg_hdr.msg_control = &u->tx.controls[i];
@@ -51,17 +49,19 @@ static void init_slots(struct bench_udp *u)
 	}
 }
 
-static int open_socket(struct bench_udp *u)
+static int open_socket(struct bench_udp *u, const struct addr *server)
 {
-	struct sockaddr_storage any = {.ss_family = u->server.ss_family};
+	struct sockaddr_storage peer;
+	socklen_t len = addr_to_sockaddr(server, &peer);
+	struct sockaddr_storage any = {.ss_family = peer.ss_family};
 	int size = SOCKET_BUFFER;
-	u->fd = socket(u->server.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	u->fd = socket(any.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (u->fd < 0)
 		return RS_ESYS;
 	if (setsockopt(u->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
 		setsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	setsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	return bind(u->fd, (struct sockaddr *)&any, u->server_len) ? RS_ESYS : RS_OK;
+	return bind(u->fd, (struct sockaddr *)&any, len) ? RS_ESYS : RS_OK;
 }
 
 int bench_udp_open(struct bench_udp **out, const struct addr *server)
@@ -69,9 +69,8 @@ int bench_udp_open(struct bench_udp **out, const struct addr *server)
 	struct bench_udp *u = calloc(1, sizeof *u);
 	if (!u)
 		return RS_ENOMEM;
-	u->server_len = addr_to_sockaddr(server, &u->server);
 	u->many = addr_is_v4(server) && server->ip[12] == 127;
-	int err = open_socket(u);
+	int err = open_socket(u, server);
 	if (err) {
 		int saved = errno;
 		bench_udp_close(u);
@@ -109,13 +108,14 @@ void bench_udp_flush(struct bench_udp *u)
 	u->queued = 0;
 }
 
-void bench_udp_send(struct bench_udp *u, uint32_t source, const void *data, size_t len)
+void bench_udp_send(struct bench_udp *u, uint32_t source, const struct addr *to, const void *data, size_t len)
 {
 	unsigned i = u->queued;
 	if (len > DATAGRAM_MAX)
 		return;
 	memcpy(u->tx.data[i], data, len);
 	u->tx.iovs[i].iov_len = len;
+	u->tx.msgs[i].msg_hdr.msg_namelen = addr_to_sockaddr(to, &u->tx.peers[i]);
 	if (u->many) {
 		struct in_pktinfo from = {.ipi_spec_dst = {htonl(0x7f400000 | (source & 0x3fffff))}};
 		memcpy(CMSG_DATA(&u->tx.controls[i].head), &from, sizeof from);
@@ -124,15 +124,24 @@ void bench_udp_send(struct bench_udp *u, uint32_t source, const void *data, size
 		bench_udp_flush(u);
 }
 
+static int receive(struct bench_udp *u)
+{
+	for (unsigned i = 0; i < BATCH; i++)
+		u->rx.msgs[i].msg_hdr.msg_namelen = sizeof u->rx.peers[i];
+	return recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
+}
+
 unsigned bench_udp_receive(struct bench_udp *u, int wait_ms, bench_udp_fn *fn, void *ctx)
 {
-	int n = recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
+	struct addr from;
+	int n = receive(u);
 	if (n < 0 && wait_ms > 0) {
 		struct pollfd w = {u->fd, POLLIN, 0};
 		poll(&w, 1, wait_ms);
-		n = recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
+		n = receive(u);
 	}
 	for (int i = 0; i < n; i++)
-		fn(ctx, u->rx.data[i], u->rx.msgs[i].msg_len);
+		if (addr_from_sockaddr(&u->rx.peers[i], &from) == RS_OK)
+			fn(ctx, &from, u->rx.data[i], u->rx.msgs[i].msg_len);
 	return n > 0 ? (unsigned)n : 0;
 }

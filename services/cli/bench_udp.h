@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One UDP socket that stands for many clients of one server. On loopback each
- * client sends from an address of its own in 127.64.0.0/10, so that the server
- * sees as many peers as it would in life. In batches of 64 both ways. */
+/* One UDP socket that stands for many clients. On loopback each client sends from
+ * an address of its own in 127.64.0.0/10, so that a server sees as many peers as it
+ * would in life. In batches of 64 both ways. */
 #ifndef CLI_BENCH_UDP_H
 #define CLI_BENCH_UDP_H
 
@@ -11,14 +11,14 @@
 
 struct bench_udp;
 
-typedef void bench_udp_fn(void *ctx, uint8_t *data, size_t len);
+typedef void bench_udp_fn(void *ctx, const struct addr *from, uint8_t *data, size_t len);
 
-/* RS_ESYS with errno. */
+/* For servers of the kind of `server`: loopback or not, IPv4 or IPv6. RS_ESYS with errno. */
 RS_MUST_CHECK int bench_udp_open(struct bench_udp **out, const struct addr *server);
 void bench_udp_close(struct bench_udp *u); /* NULL is fine */
 int bench_udp_fd(const struct bench_udp *u);
 /* From client `source`; sent when 64 are there, or by bench_udp_flush(). */
-void bench_udp_send(struct bench_udp *u, uint32_t source, const void *data, size_t len);
+void bench_udp_send(struct bench_udp *u, uint32_t source, const struct addr *to, const void *data, size_t len);
 void bench_udp_flush(struct bench_udp *u);
 /* One batch, waited for that long at most. Returns how many datagrams came. */
 unsigned bench_udp_receive(struct bench_udp *u, int wait_ms, bench_udp_fn *fn, void *ctx);

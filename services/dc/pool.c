@@ -11,7 +11,7 @@ enum { WARN_MS = 1000 };
 struct pool {
 	struct rds *at[POOL_MAX];
 	size_t count;
-	uint32_t max_in_flight;
+	uint32_t max_in_flight, peak;
 	uint64_t refused; /* for max_in_flight; beside what each connection counts */
 };
 
@@ -77,8 +77,11 @@ static uint32_t in_flight(const struct pool *p)
 
 static bool is_busy(struct pool *p)
 {
-	if (in_flight(p) < p->max_in_flight)
+	uint32_t with_this = in_flight(p) + 1;
+	if (with_this <= p->max_in_flight) {
+		p->peak = with_this > p->peak ? with_this : p->peak;
 		return false;
+	}
 	p->refused++;
 	return true;
 }
@@ -128,6 +131,7 @@ void pool_metrics(const struct pool *p, struct metrics *m)
 	metrics_gauge(m, "dc_redis_up", "1: all connections to Redis are there.", up == p->count);
 	metrics_gauge(m, "dc_redis_connections", "Connections to Redis that are there.", (double)up);
 	metrics_gauge(m, "dc_redis_in_flight", "Requests to Redis without an answer yet.", in_flight(p));
+	metrics_gauge(m, "dc_redis_in_flight_peak", "The most of them since the start.", p->peak);
 	metrics_counter(m, "dc_redis_requests_total", "Requests to Redis.", sum.requests);
 	metrics_counter(m, "dc_redis_errors_total", "Requests that Redis refused.", sum.errors);
 	metrics_counter(m, "dc_redis_timeouts_total", "Times that Redis did not answer in time.", sum.timeouts);

@@ -219,4 +219,5 @@ void report_metrics(void *app, struct metrics *out)
 	quality_metrics(&m->quality, out);
 	put_all(out, c, sizeof c / sizeof *c);
 	metrics_gauge(out, "redis_in_flight", "requests that wait for Redis", r->in_flight);
+	metrics_gauge(out, "redis_in_flight_peak", "the most of them since the start", r->in_flight_peak);
 }

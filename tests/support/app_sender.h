@@ -32,7 +32,7 @@ struct app_sender {
 	struct buf in;
 	uint64_t again_ms;              /* no connection before */
 	unsigned sent, okd, duplicates, breaks, unavailable;
-	uint64_t longest_ms;            /* that a message took from when it was due to its OK */
+	uint64_t longest_ms;            /* that one took from when it was due to its OK; may be reset */
 	FILE *record;                   /* NULL, or for lines as in record_check.h */
 };
 

@@ -136,12 +136,11 @@ void recorded_load_judge(const struct recorded_load *l, const char *what)
 	cr_assert(record_check_file(&c, l->path));
 	fprintf(stderr,
 		"%s: %u users, %" PRIu64 " sent, %" PRIu64 " OK'd, %" PRIu64 " shown in %" PRIu64
-		" s; %u breaks, %u unavailable, %u duplicates, longest from due to OK %" PRIu64 " ms; %" PRIu64
+		" s; %u breaks, %u unavailable, %u duplicates; %" PRIu64
 		" lost, %" PRIu64 " doubled, %" PRIu64 " early, %" PRIu64 " unknown, %" PRIu64 " malformed\n",
 		what, l->size.users, c.sent, c.okd, c.shown, (clock_mono_ms() - l->began_ms) / 1000, l->app.breaks,
-		l->app.unavailable, l->app.duplicates, l->app.longest_ms, c.count[RECORD_LOST],
-		c.count[RECORD_DOUBLED], c.count[RECORD_EARLY], c.count[RECORD_UNKNOWN],
-		c.count[RECORD_MALFORMED]);
+		l->app.unavailable, l->app.duplicates, c.count[RECORD_LOST], c.count[RECORD_DOUBLED],
+		c.count[RECORD_EARLY], c.count[RECORD_UNKNOWN], c.count[RECORD_MALFORMED]);
 	for (int i = 0; i < RECORD_FAULTS; i++)
 		cr_expect_eq(c.count[i], 0, "%s: %s", record_fault_name((enum record_fault)i), c.first[i]);
 	cr_expect_eq(c.okd, l->size.messages);
