@@ -190,7 +190,7 @@ static int wait_for_shown(struct failover *f)
 /* ---- what came of it ---- */
 
 /* p50 and p99 of what was sent from..to to clients that were not at the victim, ms. */
-static double latency_of_others(const struct failover *f, uint64_t from_us, uint64_t to_us, uint32_t *room, double p99[1])
+static double latency_of_others(const struct failover *f, uint64_t from_us, uint64_t to_us, uint32_t *room, double *p99)
 {
 	size_t n = 0;
 	for (uint64_t i = 0; i < f->sender.pipe.made; i++)
@@ -202,38 +202,17 @@ static double latency_of_others(const struct failover *f, uint64_t from_us, uint
 	return latency_ms(room, n, 50);
 }
 
-static int read_peak(struct failover *f, double *peak)
-{
-	struct reading r;
-	struct addr at;
-	*peak = 0;
-	for (size_t i = 0; i < f->broker_count; i++) {
-		if (&f->brokers[i] == f->victim || !f->brokers[i].alive)
-			continue;
-		int err = meter_find(NULL, &f->brokers[i].address, &at);
-		if (!err)
-			err = meter_read(&at, &r);
-		if (err)
-			return err;
-		*peak = r.redis_in_flight_peak > *peak ? r.redis_in_flight_peak : *peak;
-	}
-	return RS_OK;
-}
-
 static int report(struct failover *f)
 {
 	struct bench *b = f->bench;
 	uint32_t *room = calloc(f->sender.pipe.made + 1, sizeof *room);
-	double before99, during99, peak;
+	double before99, during99;
 	if (!room)
 		return say("out of memory"), RS_ENOMEM;
 	double before50 = latency_of_others(f, f->start_us, f->died_us, room, &before99);
 	double during50 = latency_of_others(f, f->died_us, f->served_us, room, &during99);
 	free(room);
 	latency_sort(f->served_after_us, f->served);
-	int err = read_peak(f, &peak);
-	if (err)
-		return err;
 	bench_figure(b, "moved", "clients at the broker that died", f->moved_count, "");
 	bench_figure(b, "served", "  of these, served again", f->served, "");
 	bench_figure(b, "served_p50_s", "  half of them after", latency_ms(f->served_after_us, f->served, 50) / 1000, "s");
@@ -246,7 +225,6 @@ static int report(struct failover *f)
 	bench_figure(b, "others_p99_ratio", "  p99 then / before (must 2)", during99 / before99, "");
 	bench_figure(b, "sent", "messages OK'd", (double)f->sender.taken, "");
 	bench_figure(b, "lost", "  of these never shown", (double)(f->sender.taken - f->shown), "");
-	bench_figure(b, "in_flight_peak", "requests of one broker under way to Redis, at most", peak, "");
 	return bench_print(b, "failover") ? RS_ESYS : RS_OK;
 }
 

@@ -28,8 +28,7 @@ static int take(const char *page, struct reading *r)
 		   find(page, "mb_online", &r->online) && find(page, "mb_heartbeats_total", &r->heartbeats) &&
 		   find(page, "mb_handshakes_total", &r->handshakes) &&
 		   find(page, "mb_messages_pushed_total", &r->pushed) &&
-		   find(page, "mb_messages_acked_total", &r->acked) &&
-		   find(page, "redis_in_flight_peak", &r->redis_in_flight_peak);
+		   find(page, "mb_messages_acked_total", &r->acked);
 	return all ? RS_OK : RS_EREMOTE;
 }
 

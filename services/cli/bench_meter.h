@@ -7,7 +7,6 @@
 
 struct reading {
 	double resident_bytes, cpu_s, online, heartbeats, handshakes, pushed, acked;
-	double redis_in_flight_peak;
 };
 
 /* Where a broker's metrics are: `given` (--metrics), or where NULL its port for
