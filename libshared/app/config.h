@@ -62,6 +62,10 @@ struct setting {
 	{.name = #member, .kind = SETTING_CHOICE, .offset = offsetof(type, member), .def = (d), \
 	 .choices = (words), .doc = (help)}
 
+/* A number that has a name, as a default. */
+#define SETTING_NUMBER(n) SETTING_NUMBER_TEXT(n)
+#define SETTING_NUMBER_TEXT(n) #n
+
 struct config_source {
 	const struct setting *settings;
 	size_t count;

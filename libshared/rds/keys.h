@@ -13,6 +13,9 @@
 
 #define KEY_MAX 256
 #define SETTINGS_OF_USER_MAX 100 /* fields of rs:{user}:settings */
+/* Seconds for which a user's journal remembers what became of a message, unless the
+ * Data Center's setting status_s says otherwise. */
+#define JOURNAL_KEEP_S 86400
 
 size_t key_queue(char out[KEY_MAX], const char *user, size_t len, enum priority lane); /* rs:{user}:queue,
 										 :queue:high, :queue:low */

@@ -272,23 +272,16 @@ static void write_list(struct writer *w, uint8_t count, uint8_t most, const stru
 		write_bytes(w, list->at, reader_left(list));
 }
 
-/* Sees that all are there and good, and keeps where they lie. */
-static uint8_t read_isps(struct reader *r, struct reader *list)
-{
-	uint8_t count = (uint8_t)read_upto(r, 1, LINK_ISPS_MAX);
-	const uint8_t *from = r->at;
-	for (unsigned i = 0; i < count && !r->failed; i++)
-		(void)read_isp(r);
-	*list = reader_over(from, r->failed ? 0 : (size_t)(r->at - from));
-	return count;
-}
+static void pass_isp(struct reader *r) { (void)read_isp(r); }
+static void pass_path(struct reader *r) { (void)read_path(r); }
 
-static uint8_t read_paths(struct reader *r, struct reader *list)
+/* Sees that all are there and good, and keeps where they lie. Their number. */
+static uint8_t read_list(struct reader *r, uint8_t most, void (*pass)(struct reader *r), struct reader *list)
 {
-	uint8_t count = (uint8_t)read_upto(r, 1, LINK_PATHS_MAX);
+	uint8_t count = (uint8_t)read_upto(r, 1, most);
 	const uint8_t *from = r->at;
 	for (unsigned i = 0; i < count && !r->failed; i++)
-		(void)read_path(r);
+		pass(r);
 	*list = reader_over(from, r->failed ? 0 : (size_t)(r->at - from));
 	return count;
 }
@@ -317,8 +310,8 @@ static void read_load(struct reader *r, struct link_load *l)
 	read_copy(r, &l->address, sizeof l->address);
 	l->key = read_bytes(r, 32);
 	l->zone = read_zone(r);
-	l->isp_count = read_isps(r, &l->isps);
-	l->path_count = read_paths(r, &l->paths);
+	l->isp_count = read_list(r, LINK_ISPS_MAX, pass_isp, &l->isps);
+	l->path_count = read_list(r, LINK_PATHS_MAX, pass_path, &l->paths);
 }
 
 static void write_presence(struct writer *w, const struct link_presence *p)

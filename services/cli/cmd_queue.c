@@ -19,8 +19,8 @@
 #include <string.h>
 
 enum {
-	PAGE = 64,                      /* messages; a megabyte at most */
-	KEEP_MS = 24 * 60 * 60 * 1000, /* of the journal, as the Data Center keeps it unless told otherwise */
+	PAGE = 64, /* messages; a megabyte at most */
+	KEEP_MS = JOURNAL_KEEP_S * 1000,
 };
 
 struct view {

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "net/tls.h"
+#include "rds/keys.h"
 
 #include <ev.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ static const struct setting settings[] = {
 	ADDR(advertise_brokers, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
 	RANGE(queue_max_messages, "10000", 1, 1000000, "messages a user's queues may hold"),
 	RANGE(queue_max_bytes, "16777216", 65536, 1099511627776, "bytes of messages a user's queues may hold"),
-	RANGE(status_s, "86400", 1, 2592000, "seconds for which it is remembered what became of a message"),
+	RANGE(status_s, SETTING_NUMBER(JOURNAL_KEEP_S), 1, 2592000, "seconds for which it is remembered what became of a message"),
 	RANGE(receipt_look_s, "30", 1, 3600, "seconds until it is looked up why a receipt has not come"),
 	RANGE(broadcasts_max, "256", 1, 1000, "broadcasts kept at a time, of all Apps together"),
 	RANGE(ttl_default_s, "604800", 1, 2592000, "seconds a message is kept if the App does not say"),

@@ -66,6 +66,7 @@ void table_on_load(struct table *t, const char *id, uint64_t boot, const struct 
 	e->heard_ms = now_ms;
 	e->broke_ms = 0;
 	e->handed_out = 0;
+	t->alive_until_ms = 0;
 }
 
 void table_on_link_lost(struct table *t, const char *id, uint64_t boot, uint64_t now_ms)
@@ -76,6 +77,7 @@ void table_on_link_lost(struct table *t, const char *id, uint64_t boot, uint64_t
 	e->linked = false;
 	e->heard_ms = 0;
 	e->broke_ms = t->redis_ahead_ms + now_ms;
+	t->alive_until_ms = 0;
 }
 
 static void on_member(struct table *t, const struct member *m, uint64_t now_ms)
@@ -113,6 +115,7 @@ void table_on_members(struct table *t, const struct member *members, size_t coun
 		      uint64_t redis_now_ms, uint64_t now_ms)
 {
 	t->redis_ahead_ms = redis_now_ms - now_ms;
+	t->alive_until_ms = 0;
 	for (size_t i = 0; i < count; i++)
 		on_member(t, &members[i], now_ms);
 	forget_old(t, now_ms);
@@ -123,10 +126,19 @@ bool table_is_alive(const struct entry *e, uint64_t now_ms)
 	return e->heard_ms != 0 && now_ms - e->heard_ms <= TABLE_ALIVE_MS;
 }
 
-size_t table_alive_count(const struct table *t, uint64_t now_ms)
+size_t table_alive_count(struct table *t, uint64_t now_ms)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < t->count; i++)
-		n += table_is_alive(&t->at[i], now_ms);
-	return n;
+	if (now_ms <= t->alive_until_ms)
+		return t->alive;
+	t->alive = 0;
+	t->alive_until_ms = UINT64_MAX;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct entry *e = &t->at[i];
+		if (!table_is_alive(e, now_ms))
+			continue;
+		t->alive++;
+		if (e->heard_ms + TABLE_ALIVE_MS < t->alive_until_ms)
+			t->alive_until_ms = e->heard_ms + TABLE_ALIVE_MS;
+	}
+	return t->alive;
 }

@@ -38,6 +38,8 @@ struct table {
 	struct entry at[TABLE_MAX];
 	size_t count;
 	uint64_t redis_ahead_ms; /* Redis's clock minus our monotonic one, as last seen */
+	size_t alive;            /* brokers, as counted last ... */
+	uint64_t alive_until_ms; /* ... which holds until then at most; 0: it is to be counted */
 };
 
 /* LOAD came over the link of this broker. */
@@ -48,6 +50,7 @@ void table_on_link_lost(struct table *t, const char *id, uint64_t boot, uint64_t
 void table_on_members(struct table *t, const struct member *members, size_t count,
 		      uint64_t redis_now_ms, uint64_t now_ms);
 bool table_is_alive(const struct entry *e, uint64_t now_ms);
-size_t table_alive_count(const struct table *t, uint64_t now_ms);
+/* Asked for each client: counts when something was heard, or when one falls silent. */
+size_t table_alive_count(struct table *t, uint64_t now_ms);
 
 #endif

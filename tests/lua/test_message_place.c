@@ -7,22 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t now;
-
-static void setup(void)
-{
-	lua_setup();
-	now = lua_now_ms(lua_redis);
-}
-
-static void check_index(void)
-{
-	const char *wrong = lua_index_wrong();
-	cr_expect_str_eq(wrong, "", "%s", wrong);
-	lua_teardown();
-}
-
-TestSuite(message_place, .init = setup, .fini = check_index);
+TestSuite(message_place, .init = lua_place_setup, .fini = lua_place_teardown);
 
 #define STORED(count) "[stored " #count " '' '' '' '' '']"
 
@@ -70,12 +55,12 @@ Test(message_place, online_user_is_named_with_the_message_before)
 
 Test(message_place, each_lane_lives_as_long_as_its_longest_message)
 {
-	PLACE(1, .now_ms = now, .ttl_ms = 9000);
-	PLACE(2, .now_ms = now, .ttl_ms = 1000);
-	PLACE(3, .now_ms = now, .ttl_ms = 20000, .lane = PRIORITY_HIGH);
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_QUEUE)), now + 9000 + LUA_PLACE_KEEP_MS);
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_HIGH)), now + 20000 + LUA_PLACE_KEEP_MS);
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), now + 20000 + LUA_PLACE_KEEP_MS);
+	PLACE(1, .now_ms = lua_t0, .ttl_ms = 9000);
+	PLACE(2, .now_ms = lua_t0, .ttl_ms = 1000);
+	PLACE(3, .now_ms = lua_t0, .ttl_ms = 20000, .lane = PRIORITY_HIGH);
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_QUEUE)), lua_t0 + 9000 + LUA_PLACE_KEEP_MS);
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_HIGH)), lua_t0 + 20000 + LUA_PLACE_KEEP_MS);
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), lua_t0 + 20000 + LUA_PLACE_KEEP_MS);
 }
 
 Test(message_place, a_newer_one_takes_the_place_of_the_one_with_its_key)
@@ -84,9 +69,9 @@ Test(message_place, a_newer_one_takes_the_place_of_the_one_with_its_key)
 	PLACE(1);
 	PLACE(2, .collapse = "price");
 	PLACE(3, .collapse = "weather");
-	cr_assert_str_eq(PLACE(4, .collapse = "price", .now_ms = now), stored(3, 3, event("replaced", "chat", 2, '-')));
+	cr_assert_str_eq(PLACE(4, .collapse = "price", .now_ms = lua_t0), stored(3, 3, event("replaced", "chat", 2, '-')));
 	cr_assert_str_eq(lua_waiting(), "1 3 4||");
-	snprintf(want, sizeof want, "[%lld replaced chat %s]", (long long)now, lua_id(2));
+	snprintf(want, sizeof want, "[%lld replaced chat %s]", (long long)lua_t0, lua_id(2));
 	cr_assert_str_eq(journal(), want);
 	cr_assert_str_eq(redis_text(lua_redis, "EXISTS %s", LUA_MISSED), "0", "nothing is missed by it");
 	cr_assert_str_eq(PLACE(5, .collapse = "price"), stored(3, 4, event("replaced", "chat", 4, '-')));
@@ -132,10 +117,10 @@ Test(message_place, the_last_one_replaced_is_still_the_one_before)
 
 Test(message_place, the_only_one_replaced)
 {
-	PLACE(1, .collapse = "k", .now_ms = now, .ttl_ms = 90000);
-	PLACE(2, .collapse = "k", .now_ms = now, .ttl_ms = 5000);
+	PLACE(1, .collapse = "k", .now_ms = lua_t0, .ttl_ms = 90000);
+	PLACE(2, .collapse = "k", .now_ms = lua_t0, .ttl_ms = 5000);
 	cr_assert_str_eq(lua_waiting(), "2||");
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_QUEUE)), now + 5000 + LUA_PLACE_KEEP_MS);
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_QUEUE)), lua_t0 + 5000 + LUA_PLACE_KEEP_MS);
 }
 
 Test(message_place, one_under_way_is_replaced_and_its_acknowledgement_removes_nothing)
@@ -144,10 +129,10 @@ Test(message_place, one_under_way_is_replaced_and_its_acknowledgement_removes_no
 	PLACE(1, .collapse = "k");
 	PLACE(2);
 	lua(lua_redis, SCRIPT_MESSAGE_FETCH, 3, LUA_QUEUE, LUA_PRESENCE, LUA_JOURNAL, "1700", "", "0", "9", "9999",
-	    lua_num(now), "60000", "normal");
+	    lua_num(lua_t0), "60000", "normal");
 	PLACE(3, .collapse = "k");
 	cr_assert_str_eq(lua(lua_redis, SCRIPT_MESSAGE_ACK, 3, LUA_QUEUE, LUA_PRESENCE, LUA_JOURNAL, "1700",
-			     lua_num(now), "60000", lua_id(1), lua_num(now)), "[ok 0 2]");
+			     lua_num(lua_t0), "60000", lua_id(1), lua_num(lua_t0)), "[ok 0 2]");
 	cr_assert_str_eq(lua_waiting(), "2 3||");
 }
 
@@ -156,7 +141,7 @@ Test(message_place, one_that_left_is_not_replaced)
 	lua_log_in();
 	PLACE(1, .collapse = "k");
 	PLACE(2, .collapse = "other");
-	lua(lua_redis, SCRIPT_MESSAGE_ACK, 3, LUA_QUEUE, LUA_PRESENCE, LUA_JOURNAL, "1700", lua_num(now), "60000",
+	lua(lua_redis, SCRIPT_MESSAGE_ACK, 3, LUA_QUEUE, LUA_PRESENCE, LUA_JOURNAL, "1700", lua_num(lua_t0), "60000",
 	    lua_id(1), "1");
 	char want[128];
 	snprintf(want, sizeof want, "[stored 2 %s mb1 3 77 1700]", lua_id(2));
@@ -165,8 +150,8 @@ Test(message_place, one_that_left_is_not_replaced)
 
 Test(message_place, one_that_expired_is_no_event)
 {
-	PLACE(1, .collapse = "k", .now_ms = now, .ttl_ms = 10, .receipt = true);
-	cr_assert_str_eq(PLACE(2, .collapse = "k", .now_ms = now + 10), stored(1, 1, ""));
+	PLACE(1, .collapse = "k", .now_ms = lua_t0, .ttl_ms = 10, .receipt = true);
+	cr_assert_str_eq(PLACE(2, .collapse = "k", .now_ms = lua_t0 + 10), stored(1, 1, ""));
 	cr_assert_str_eq(lua_waiting(), "2||");
 	cr_assert_not_null(strstr(journal(), " expired chat "));
 }

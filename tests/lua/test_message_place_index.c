@@ -8,34 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t now;
-
-static void setup(void)
-{
-	lua_setup_online();
-	now = lua_now_ms(lua_redis);
-}
-
-static void check_index(void)
-{
-	const char *wrong = lua_index_wrong();
-	cr_expect_str_eq(wrong, "", "%s", wrong);
-	lua_teardown();
-}
-
-TestSuite(message_place_index, .init = setup, .fini = check_index);
+TestSuite(message_place_index, .init = lua_place_setup_online, .fini = lua_place_teardown);
 
 static const char *index_field(const char *name) { return redis_text(lua_redis, "HGET %s %s", LUA_INDEX, name); }
 
 static const char *store(unsigned n)
 {
 	return lua(lua_redis, SCRIPT_MESSAGE_STORE, 5, LUA_QUEUE, LUA_PRESENCE, LUA_SETTINGS, LUA_INDEX, LUA_JOURNAL,
-		   lua_record(n, now + 60000), lua_num(now + 60000), lua_num(now), "100", "60000", "60000");
+		   lua_record(n, lua_t0 + 60000), lua_num(lua_t0 + 60000), lua_num(lua_t0), "100", "60000", "60000");
 }
 
 static void ack(const char *queue, unsigned n)
 {
-	const char *got = lua(lua_redis, SCRIPT_MESSAGE_ACK, 3, queue, LUA_PRESENCE, LUA_JOURNAL, "1700", lua_num(now),
+	const char *got = lua(lua_redis, SCRIPT_MESSAGE_ACK, 3, queue, LUA_PRESENCE, LUA_JOURNAL, "1700", lua_num(lua_t0),
 			      "60000", lua_id(n), "1");
 	cr_assert_eq(strncmp(got, "[ok 1 ", 6), 0, "%s", got);
 }
@@ -51,13 +36,13 @@ static void fill(unsigned from, unsigned to)
 Test(message_place_index, says_what_there_is)
 {
 	char want[128];
-	PLACE(1, .now_ms = now, .ttl_ms = 5000, .lane = PRIORITY_LOW);
-	PLACE(2, .now_ms = now, .ttl_ms = 9000, .collapse = "k", .body = "");
+	PLACE(1, .now_ms = lua_t0, .ttl_ms = 5000, .lane = PRIORITY_LOW);
+	PLACE(2, .now_ms = lua_t0, .ttl_ms = 9000, .collapse = "k", .body = "");
 	PLACE(3, .app = "shop", .body = "");
 	snprintf(want, sizeof want, "[3 %zu 1 2 1 %s %lld 0]",
-		 strlen(lua_record_with(1, now, " p=low")) + strlen(lua_record_of("chat", 2, now, " c=k", "")) +
-			 strlen(lua_record_of("shop", 3, now, "", "")),
-		 lua_id(2), (long long)now + 5000);
+		 strlen(lua_record_with(1, lua_t0, " p=low")) + strlen(lua_record_of("chat", 2, lua_t0, " c=k", "")) +
+			 strlen(lua_record_of("shop", 3, lua_t0, "", "")),
+		 lua_id(2), (long long)lua_t0 + 5000);
 	cr_assert_str_eq(redis_text(lua_redis, "HMGET %s count bytes count:shop count:chat collapse:{chat}:k soonest since",
 				    LUA_INDEX), want);
 }
@@ -120,11 +105,11 @@ Test(message_place_index, notices_acknowledgements_before_it_displaces)
 Test(message_place_index, notices_withdrawals_and_expiry)
 {
 	fill(1, 3);
-	PLACE(4, .now_ms = now, .ttl_ms = 10, .lane = PRIORITY_HIGH);
-	lua(lua_redis, SCRIPT_MESSAGE_WITHDRAW, 5, LUA_LANES, LUA_JOURNAL, LUA_PRESENCE, "chat", lua_id(2), lua_num(now),
+	PLACE(4, .now_ms = lua_t0, .ttl_ms = 10, .lane = PRIORITY_HIGH);
+	lua(lua_redis, SCRIPT_MESSAGE_WITHDRAW, 5, LUA_LANES, LUA_JOURNAL, LUA_PRESENCE, "chat", lua_id(2), lua_num(lua_t0),
 	    "60000");
 	cr_assert(is_stored(PLACE(5, .max_count = 4)));
-	lua(lua_redis, SCRIPT_MESSAGE_EXPIRE, 4, LUA_LANES, LUA_JOURNAL, lua_num(now + 10), "60000");
+	lua(lua_redis, SCRIPT_MESSAGE_EXPIRE, 4, LUA_LANES, LUA_JOURNAL, lua_num(lua_t0 + 10), "60000");
 	cr_assert(is_stored(PLACE(6, .max_count = 4)));
 	cr_assert_str_eq(PLACE(7, .max_count = 4), "[full messages]");
 }
@@ -187,7 +172,7 @@ Test(message_place_index, messages_that_came_past_it_are_noticed)
 {
 	fill(1, 3);
 	for (unsigned n = 10; n < 14; n++)
-		redis_text(lua_redis, "RPUSH %s %s", LUA_LOW, lua_record_with(n, now + 60000, " p=low c=k"));
+		redis_text(lua_redis, "RPUSH %s %s", LUA_LOW, lua_record_with(n, lua_t0 + 60000, " p=low c=k"));
 	redis_text(lua_redis, "PEXPIRE %s 60000", LUA_LOW);
 	cr_assert_str_eq(PLACE(20, .app_count = 7), "[full messages of the App]");
 	cr_assert_not_null(strstr(PLACE(21, .collapse = "k", .app_count = 7), "replaced chat 01JDCF3K7Q9R8W2ZT5XV6Y0013"));
@@ -195,12 +180,12 @@ Test(message_place_index, messages_that_came_past_it_are_noticed)
 
 Test(message_place_index, goes_with_the_queues)
 {
-	PLACE(1, .now_ms = now, .ttl_ms = 5000, .lane = PRIORITY_LOW);
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), now + 5000 + LUA_PLACE_KEEP_MS);
+	PLACE(1, .now_ms = lua_t0, .ttl_ms = 5000, .lane = PRIORITY_LOW);
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), lua_t0 + 5000 + LUA_PLACE_KEEP_MS);
 	cr_assert_str_eq(PLACE(2, .max_count = 1), "[full messages]");
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), now + 5000 + LUA_PLACE_KEEP_MS);
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), lua_t0 + 5000 + LUA_PLACE_KEEP_MS);
 	redis_text(lua_redis, "DEL %s", LUA_INDEX);
 	cr_assert_str_eq(PLACE(2, .max_count = 1), "[full messages]");
-	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), now + 5000 + LUA_PLACE_KEEP_MS,
+	cr_assert_eq(atoll(redis_text(lua_redis, "PEXPIRETIME %s", LUA_INDEX)), lua_t0 + 5000 + LUA_PLACE_KEEP_MS,
 		     "also one made for a message that was refused");
 }

@@ -8,22 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t now;
-
-static void setup(void)
-{
-	lua_setup();
-	now = lua_now_ms(lua_redis);
-}
-
-static void check_index(void)
-{
-	const char *wrong = lua_index_wrong();
-	cr_expect_str_eq(wrong, "", "%s", wrong);
-	lua_teardown();
-}
-
-TestSuite(message_place_limits, .init = setup, .fini = check_index);
+TestSuite(message_place_limits, .init = lua_place_setup, .fini = lua_place_teardown);
 
 enum { SIZE = 26 + 6 + 13 + 1 + 13 + 3 + 5 }; /* bytes of a plain record of "chat" with "hello" */
 
@@ -118,10 +103,10 @@ Test(message_place_limits, drop_oldest_goes_by_age_across_the_lanes)
 	PLACE(3);
 	PLACE(4, .lane = PRIORITY_HIGH);
 	PLACE(5, .app = "shop");
-	assert_displaced(PLACE(6, .app_count = 4, .policy = "drop-oldest", .now_ms = now), "1");
+	assert_displaced(PLACE(6, .app_count = 4, .policy = "drop-oldest", .now_ms = lua_t0), "1");
 	cr_assert_str_eq(lua_waiting(), "3 5 6|4|2");
 	char want[128];
-	snprintf(want, sizeof want, "[%lld displaced chat %s]", (long long)now, lua_id(1));
+	snprintf(want, sizeof want, "[%lld displaced chat %s]", (long long)lua_t0, lua_id(1));
 	cr_assert_str_eq(journal(), want);
 	cr_assert_str_eq(missed(), "[1 nil]");
 	assert_displaced(PLACE(7, .app_count = 2, .policy = "drop-oldest", .lane = PRIORITY_LOW), "2 3 4");
@@ -232,15 +217,15 @@ Test(message_place_limits, a_key_is_forgotten_with_the_message_that_was_displace
 Test(message_place_limits, what_expired_goes_before_anything_is_refused)
 {
 	char want[256];
-	PLACE(1, .now_ms = now, .lane = PRIORITY_HIGH);
-	PLACE(2, .now_ms = now, .ttl_ms = 10, .receipt = true);
-	PLACE(3, .now_ms = now, .ttl_ms = 10, .app = "shop", .lane = PRIORITY_LOW);
-	cr_assert_str_eq(PLACE(4, .now_ms = now + 9, .max_count = 3), "[full messages]");
+	PLACE(1, .now_ms = lua_t0, .lane = PRIORITY_HIGH);
+	PLACE(2, .now_ms = lua_t0, .ttl_ms = 10, .receipt = true);
+	PLACE(3, .now_ms = lua_t0, .ttl_ms = 10, .app = "shop", .lane = PRIORITY_LOW);
+	cr_assert_str_eq(PLACE(4, .now_ms = lua_t0 + 9, .max_count = 3), "[full messages]");
 	cr_assert_str_eq(journal(), "[]");
-	cr_assert_str_eq(PLACE(4, .now_ms = now + 10, .max_count = 3), "[stored 1 '' '' '' '' '']");
+	cr_assert_str_eq(PLACE(4, .now_ms = lua_t0 + 10, .max_count = 3), "[stored 1 '' '' '' '' '']");
 	cr_assert_str_eq(lua_waiting(), "4|1|");
-	snprintf(want, sizeof want, "[%lld expired chat %s@%lld %lld expired shop %s@%lld]", (long long)now + 10,
-		 lua_id(2), (long long)now + 10, (long long)now + 10, lua_id(3), (long long)now + 10);
+	snprintf(want, sizeof want, "[%lld expired chat %s@%lld %lld expired shop %s@%lld]", (long long)lua_t0 + 10,
+		 lua_id(2), (long long)lua_t0 + 10, (long long)lua_t0 + 10, lua_id(3), (long long)lua_t0 + 10);
 	cr_assert_str_eq(journal(), want);
 }
 
@@ -249,29 +234,29 @@ Test(message_place_limits, what_expired_goes_before_anything_is_displaced)
 	static const char *const policies[] = {"drop-oldest", "drop-lowest"};
 	for (size_t i = 0; i < 2; i++) {
 		redis_text(lua_redis, "FLUSHALL");
-		PLACE(1, .now_ms = now);
-		PLACE(2, .now_ms = now, .ttl_ms = 10);
-		assert_displaced(PLACE(3, .now_ms = now + 10, .app_count = 2, .policy = policies[i]), "");
+		PLACE(1, .now_ms = lua_t0);
+		PLACE(2, .now_ms = lua_t0, .ttl_ms = 10);
+		assert_displaced(PLACE(3, .now_ms = lua_t0 + 10, .app_count = 2, .policy = policies[i]), "");
 		cr_expect_str_eq(lua_waiting(), "1 3||");
 		cr_expect_str_eq(missed(), "[nil nil]");
-		assert_displaced(PLACE(4, .now_ms = now + 10, .app_count = 2, .policy = policies[i]), "1");
+		assert_displaced(PLACE(4, .now_ms = lua_t0 + 10, .app_count = 2, .policy = policies[i]), "1");
 	}
 }
 
 Test(message_place_limits, what_expired_is_gone_even_if_that_is_not_enough)
 {
-	PLACE(1, .now_ms = now);
-	PLACE(2, .now_ms = now, .ttl_ms = 10);
-	cr_assert_str_eq(PLACE(3, .now_ms = now + 10, .app_count = 1), "[full messages of the App]");
+	PLACE(1, .now_ms = lua_t0);
+	PLACE(2, .now_ms = lua_t0, .ttl_ms = 10);
+	cr_assert_str_eq(PLACE(3, .now_ms = lua_t0 + 10, .app_count = 1), "[full messages of the App]");
 	cr_assert_str_eq(lua_waiting(), "1||");
 	cr_assert_not_null(strstr(journal(), " expired chat "));
-	cr_assert_str_eq(PLACE(3, .now_ms = now + 10, .app_count = 2), "[stored 2 01JDCF3K7Q9R8W2ZT5XV6Y0001 '' '' '' '']");
+	cr_assert_str_eq(PLACE(3, .now_ms = lua_t0 + 10, .app_count = 2), "[stored 2 01JDCF3K7Q9R8W2ZT5XV6Y0001 '' '' '' '']");
 }
 
 Test(message_place_limits, with_room_expired_ones_stay_for_another)
 {
-	PLACE(1, .now_ms = now, .ttl_ms = 10);
-	PLACE(2, .now_ms = now + 10);
+	PLACE(1, .now_ms = lua_t0, .ttl_ms = 10);
+	PLACE(2, .now_ms = lua_t0 + 10);
 	cr_assert_str_eq(lua_waiting(), "1 2||");
 }
 

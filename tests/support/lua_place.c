@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/lua_place.h"
 
+#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,4 +112,25 @@ const char *lua_index_wrong(void)
 			return wrong;
 	}
 	return "";
+}
+
+int64_t lua_t0;
+
+void lua_place_setup(void)
+{
+	lua_setup();
+	lua_t0 = lua_now_ms(lua_redis);
+}
+
+void lua_place_setup_online(void)
+{
+	lua_place_setup();
+	lua_log_in();
+}
+
+void lua_place_teardown(void)
+{
+	const char *wrong = lua_index_wrong();
+	cr_expect_str_eq(wrong, "", "%s", wrong);
+	lua_teardown();
 }

@@ -39,4 +39,11 @@ const char *lua_place_record(unsigned n, const struct lua_place *p, int64_t expi
  * less than there is. Returns "" or what is wrong. Static storage. */
 const char *lua_index_wrong(void);
 
+/* For the tests of message_place; what they leave must have an index that is right.
+ *   TestSuite(message_place, .init = lua_place_setup, .fini = lua_place_teardown); */
+extern int64_t lua_t0; /* the server's clock when the test begins, ms */
+void lua_place_setup(void);
+void lua_place_setup_online(void);
+void lua_place_teardown(void);
+
 #endif

@@ -368,6 +368,27 @@ Test(choose, a_broker_without_a_link_is_known_from_the_registry_until_it_falls_s
 	cr_assert_eq(table_alive_count(&table, 1001 + TABLE_ALIVE_MS), 0);
 }
 
+/* It is not counted for each ask: whatever changes it must be noticed, and the time. */
+Test(choose, the_number_of_the_living_is_right_at_any_time)
+{
+	struct member m = member("c", 7, 50000);
+	cr_assert_eq(table_alive_count(&table, 1000), 0);
+	report("a", 1, 0, 100, 1000);
+	cr_assert_eq(table_alive_count(&table, 1000), 1);
+	report("b", 2, 0, 100, 1500);
+	cr_assert_eq(table_alive_count(&table, 1500), 2);
+	table_on_members(&table, &m, 1, 50100, 1600);
+	cr_assert_eq(table_alive_count(&table, 1600), 3);
+	table_on_link_lost(&table, "b", 7, 1600);
+	cr_assert_eq(table_alive_count(&table, 1600), 2);
+	cr_assert_eq(table_alive_count(&table, 1000 + TABLE_ALIVE_MS), 2);
+	cr_assert_eq(table_alive_count(&table, 1001 + TABLE_ALIVE_MS), 1);
+	cr_assert_eq(table_alive_count(&table, 1600 + TABLE_ALIVE_MS), 1);
+	cr_assert_eq(table_alive_count(&table, 1601 + TABLE_ALIVE_MS), 0);
+	report("a", 1, 0, 100, 1602 + TABLE_ALIVE_MS);
+	cr_assert_eq(table_alive_count(&table, 1602 + TABLE_ALIVE_MS), 1, "back again");
+}
+
 Test(choose, a_new_boot_starts_anew_and_an_old_one_does_not_come_back)
 {
 	report("a", 1, 80, 100, 1000);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two ends of net/tls.h, the bytes carried by hand; and an impostor of OpenSSL's
- * own making. Sockets are in test_stream.c. */
+ * own making. Sockets are in test_stream_*.c. */
 #include "net/tls.h"
 
 #include <criterion/criterion.h>
