@@ -224,7 +224,8 @@ static void on_login_ok(struct client *c, uint64_t now_ms, const struct frame_lo
 	c->failures = 0;
 	c->avoid_count = 0;
 	client_requests_renew(c);
-	client_set_state(c, CLIENT_ONLINE, 0, now_ms + 1000u * c->beat_s);
+	c->config.random(&c->beat_phase, sizeof c->beat_phase);
+	client_set_state(c, CLIENT_ONLINE, 0, now_ms + 1000u * c->beat_s * (c->beat_phase + 1u) / 256);
 	client_requests_send(c, now_ms);
 }
 
@@ -272,11 +273,13 @@ static void on_frame(struct client *c, uint64_t now_ms, const struct frame *f)
 	}
 }
 
-/* The broker lives. Old keys are changed when the deadline comes, so let it come. */
+/* The broker lives. Old keys are changed when the deadline comes, so let it come.
+ * Up to a quarter of the interval early, so that those who all got something at the
+ * same time do not all beat at the same time. */
 static void put_off_beat(struct client *c, uint64_t now_ms)
 {
 	if (c->state == CLIENT_ONLINE && !c->beat_waits && !c->beat_soon && !client_keys_old(c, now_ms))
-		c->deadline_ms = now_ms + 1000u * c->beat_s;
+		c->deadline_ms = now_ms + 1000u * c->beat_s * (769u + c->beat_phase) / 1024;
 }
 
 static void on_data(struct client *c, uint64_t now_ms, uint8_t *data, size_t len)

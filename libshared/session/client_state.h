@@ -40,6 +40,7 @@ struct client {
 	struct replay received;
 	uint16_t heartbeat_s;      /* as the broker says, ... */
 	uint16_t beat_s;           /* ... or less, since the NAT forgets sooner */
+	uint8_t beat_phase;        /* random: when in the interval, of 256 parts, this session's heartbeats fall */
 	uint8_t forgotten;         /* silences in a row after which the address was another */
 	bool beat_idle;            /* the heartbeat that waits was the first after a silence of beat_s */
 	uint64_t heard_ms;         /* last authentic packet of this session */

@@ -20,6 +20,14 @@ static void pair_random(void *out, size_t len)
 	}
 }
 
+/* The place of its heartbeats in the interval is the only single byte that a client draws. */
+static void whole_intervals(void *out, size_t len)
+{
+	pair_random(out, len);
+	if (len == 1)
+		*(uint8_t *)out = UINT8_MAX;
+}
+
 static struct addr address(const char *text)
 {
 	struct addr a;
@@ -280,8 +288,8 @@ static const struct client_handler client_events = {client_sends, on_message, on
 
 static struct client_config client_config(const struct engine_pair *p)
 {
-	struct client_config c = {.user = "alice", .session = "unit-session", .random = pair_random,
-				  .window = p->options.window};
+	struct client_config c = {.user = "alice", .session = "unit-session", .window = p->options.window,
+				  .random = p->options.drawn_beats ? pair_random : whole_intervals};
 	c.broker.address = p->server_addr;
 	memcpy(c.broker.key, p->server_key.pub, sizeof c.broker.key);
 	if (p->options.balancer) {

@@ -66,6 +66,7 @@ struct pair_options {
 	uint16_t heartbeat_s;       /* 0: PAIR_HEARTBEAT_S */
 	uint32_t window;            /* of the client; 0: its default */
 	uint64_t delay_ms;          /* each way */
+	bool drawn_beats;           /* clients beat when they draw it; else after whole intervals */
 };
 
 struct engine_pair {

@@ -69,6 +69,45 @@ Test(client, a_dead_broker_is_left_after_fifteen_seconds)
 	pair_free(p);
 }
 
+/* The time from now until the next heartbeat is sent. */
+static uint64_t until_beat(struct engine_pair *p)
+{
+	uint64_t start = p->now_ms;
+	unsigned before = p->count[TO_SERVER][PACKET_HEARTBEAT];
+	while (p->count[TO_SERVER][PACKET_HEARTBEAT] == before && p->now_ms - start < 60000)
+		pair_run(p, 1);
+	return p->now_ms - start;
+}
+
+Test(client, those_who_come_together_do_not_beat_together)
+{
+	enum { LOGINS = 64, PARTS = 8, T = 1000 * PAIR_HEARTBEAT_S };
+	struct pair_options o = {.drawn_beats = true};
+	struct engine_pair *p = pair_online(&o);
+	unsigned first[PARTS] = {0}, pushed[PARTS] = {0}, filled_first = 0, filled_pushed = 0;
+	for (uint32_t i = 0; i < LOGINS; i++) {
+		uint64_t at = until_beat(p);
+		cr_assert(at > 0 && at <= T);
+		first[(at - 1) * PARTS / T]++;
+		cr_expect_eq(until_beat(p), T, "and then after whole intervals");
+		cr_assert_eq(pair_push(p, i, 10, 0), RS_OK);
+		pair_settle(p);
+		at = until_beat(p);
+		cr_assert(at > T * 3 / 4 && at <= T);
+		pushed[(at - T * 3 / 4 - 1) * PARTS / (T / 4)]++;
+		client_stop(p->client[0].client);
+		pair_start(p, 0);
+		cr_assert(pair_until(p, CLIENT_ONLINE, 1000));
+	}
+	for (unsigned i = 0; i < PARTS; i++) {
+		filled_first += first[i] > 0;
+		filled_pushed += pushed[i] > 0;
+	}
+	cr_expect_eq(filled_first, PARTS);
+	cr_expect_eq(filled_pushed, PARTS);
+	pair_free(p);
+}
+
 Test(client, an_answer_to_a_later_heartbeat_saves_the_session)
 {
 	for (unsigned lost = 1; lost <= 3; lost++) {
