@@ -133,10 +133,10 @@ static int beat_round(struct clients *c)
 	return RS_OK;
 }
 
-static void on_echo(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+static void on_echo(void *ctx, const struct bench_datagram *d)
 {
 	struct clients *c = ctx;
-	(void)from, (void)data, (void)len;
+	(void)d;
 	c->echoed++;
 }
 

@@ -47,7 +47,7 @@ static void on_shown(void *ctx, const struct client_message *m)
 	uint64_t i;
 	if (!sender_read_body(m->record.body, m->record.body_len, &i) || i >= f->sender.pipe.made || f->latency_us[i])
 		return;
-	f->latency_us[i] = (uint32_t)(clock_mono_us() - f->sender.sent_us[i]) + 1;
+	f->latency_us[i] = (uint32_t)(f->swarm.came_us - f->sender.sent_us[i]) + 1;
 	f->shown++;
 }
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS = 4, NUMBERS_MOVING = 16, STALL_MS = 30000, PENDING_MS = 100, TICK_EVERY_MS = 50, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
+enum { NUMBERS = 4, NUMBERS_MOVING = 16, STALL_MS = 30000, PENDING_MS = 100, LOOK_EVERY_MS = 50, TICKS_AT_ONCE = 16, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
 enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000 };
 
 /* ---- who is meant by a number ---- */
@@ -135,21 +135,23 @@ static void note_touched(struct swarm *s, struct swarm_client *c)
 	s->touched[s->touched_count++] = index_of(c);
 }
 
-static void on_datagram(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+static void on_datagram(void *ctx, const struct bench_datagram *d)
 {
 	struct swarm *s = ctx;
 	struct swarm_client *c = NULL;
-	if (len >= HELLO_HEADER && (data[0] == PACKET_RESP || data[0] == PACKET_COOKIE || data[0] == PACKET_ANSWER))
-		c = map_get(s, &s->attempts, attempt_in(data));
-	else if (len >= PACKET_HEADER)
-		c = map_get(s, &s->conns, conn_in(from, data));
+	uint8_t type = d->len ? d->data[0] : 0;
+	s->came_us = d->came_us;
+	if (d->len >= HELLO_HEADER && (type == PACKET_RESP || type == PACKET_COOKIE || type == PACKET_ANSWER))
+		c = map_get(s, &s->attempts, attempt_in(d->data));
+	else if (d->len >= PACKET_HEADER)
+		c = map_get(s, &s->conns, conn_in(&d->from, d->data));
 	if (!c) {
 		s->bad++;
 		return;
 	}
-	bool beat = data[0] == PACKET_HEARTBEAT_ACK || data[0] == PACKET_HEARTBEAT_MORE;
+	bool beat = type == PACKET_HEARTBEAT_ACK || type == PACKET_HEARTBEAT_MORE;
 	uint64_t bad = client_stats(c->engine)->bad_packets;
-	client_recv(c->engine, clock_mono_ms(), clock_wall_ms(), from, data, len);
+	client_recv(c->engine, clock_mono_ms(), clock_wall_ms(), &d->from, d->data, d->len);
 	note_due(s, index_of(c));
 	s->bad += client_stats(c->engine)->bad_packets - bad;
 	if (beat && c->beating && client_stats(c->engine)->bad_packets == bad) {
@@ -175,15 +177,25 @@ unsigned swarm_receive(struct swarm *s, int wait_ms)
 	return n;
 }
 
+static void look_who_is_due(struct swarm *s, uint64_t now_ms)
+{
+	s->look_ms = now_ms + LOOK_EVERY_MS;
+	s->tick_at = s->tick_count = 0;
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->due[i] <= now_ms)
+			s->ticks[s->tick_count++] = i;
+}
+
 void swarm_tick(struct swarm *s)
 {
 	uint64_t now = clock_mono_ms(), wall = clock_wall_ms();
-	if (now < s->tick_ms)
-		return;
-	s->tick_ms = now + TICK_EVERY_MS;
-	for (uint32_t i = 0; i < s->count; i++)
+	if (s->tick_at == s->tick_count && now >= s->look_ms)
+		look_who_is_due(s, now);
+	for (unsigned n = 0; n < TICKS_AT_ONCE && s->tick_at < s->tick_count; n++) {
+		uint32_t i = s->ticks[s->tick_at++];
 		if (s->due[i] <= now)
 			tick(s, i, now, wall);
+	}
 	bench_udp_flush(s->udp);
 }
 
@@ -408,11 +420,12 @@ int swarm_open(struct swarm *s, const struct bench *b, uint32_t count, bool by_b
 		return err;
 	s->at = calloc(count, sizeof *s->at);
 	s->due = malloc(count * sizeof *s->due);
+	s->ticks = calloc(count, sizeof *s->ticks);
 	s->pending = calloc(count, sizeof *s->pending);
 	for (uint32_t i = 0; s->due && i < count; i++)
 		s->due[i] = UINT64_MAX;
 	uint32_t numbers = by_balancers ? NUMBERS_MOVING : NUMBERS; /* of a client, over the run */
-	err = s->at && s->due && s->pending ? map_init(&s->attempts, numbers * count) : RS_ENOMEM;
+	err = s->at && s->due && s->ticks && s->pending ? map_init(&s->attempts, numbers * count) : RS_ENOMEM;
 	if (!err)
 		err = map_init(&s->conns, numbers * count);
 	if (!err)
@@ -429,6 +442,7 @@ void swarm_close(struct swarm *s)
 	bench_udp_close(s->udp);
 	free(s->at);
 	free(s->due);
+	free(s->ticks);
 	free(s->pending);
 	free(s->attempts.key);
 	free(s->attempts.client);

@@ -35,7 +35,9 @@ struct swarm {
 	struct addr metrics;     /* of the one broker */
 	struct swarm_client *at;
 	uint64_t *due;           /* when each engine wants its tick */
-	uint64_t tick_ms;        /* not looked for before */
+	uint64_t look_ms;        /* who is due is not looked for before */
+	uint32_t *ticks, tick_at, tick_count; /* who was due then */
+	uint64_t came_us;        /* when the datagram came that is looked at now */
 	uint32_t count, online, refused;
 	struct swarm_map attempts, conns;
 	bool hold_logins;        /* LOGIN packets are not sent: handshakes only */
@@ -63,7 +65,8 @@ void swarm_logout(struct swarm *s);
 
 /* Takes in one batch, waiting that long at most; sends the engines' answers. */
 unsigned swarm_receive(struct swarm *s, int wait_ms);
-/* The engines' timers, every 50 ms: between, it does nothing. */
+/* The engines' timers: who is due is looked for every 50 ms, and then has its turn, a
+ * few with each call, so that what comes in meanwhile does not wait for all of them. */
 void swarm_tick(struct swarm *s);
 /* Until no client has a queue in Redis: all was acknowledged. Failures are said. */
 RS_MUST_CHECK int swarm_wait_empty(struct swarm *s, struct bench_redis *r);

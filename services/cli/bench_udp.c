@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench_udp.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, DATAGRAM_MAX = 2048, SOCKET_BUFFER = 4 * 1024 * 1024 };
+enum { BATCH = 64, DATAGRAM_MAX = 2048, SOCKET_BUFFER = 32 * 1024 * 1024 };
 
 union control {
 	struct cmsghdr head;
-	uint8_t room[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	uint8_t pktinfo[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	uint8_t timestamp[CMSG_SPACE(sizeof(struct timespec))];
 };
 
 struct slots {
@@ -36,13 +40,14 @@ static void init_slots(struct bench_udp *u)
 		u->rx.iovs[i] = (struct iovec){u->rx.data[i], DATAGRAM_MAX};
 		u->tx.iovs[i] = (struct iovec){u->tx.data[i], 0};
 		u->rx.msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &u->rx.peers[i], .msg_iov = &u->rx.iovs[i], .msg_iovlen = 1};
+			.msg_name = &u->rx.peers[i], .msg_iov = &u->rx.iovs[i], .msg_iovlen = 1,
+			.msg_control = &u->rx.controls[i]};
 		u->tx.msgs[i].msg_hdr = (struct msghdr){
 			.msg_name = &u->tx.peers[i], .msg_iov = &u->tx.iovs[i], .msg_iovlen = 1};
 		if (!u->many)
 			continue;
 		u->tx.msgs[i].msg_hdr.msg_control = &u->tx.controls[i];
-		u->tx.msgs[i].msg_hdr.msg_controllen = sizeof u->tx.controls[i];
+		u->tx.msgs[i].msg_hdr.msg_controllen = sizeof u->tx.controls[i].pktinfo;
 		struct cmsghdr *c = CMSG_FIRSTHDR(&u->tx.msgs[i].msg_hdr);
 		*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo)),
 				      .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO};
@@ -54,13 +59,14 @@ static int open_socket(struct bench_udp *u, const struct addr *server)
 	struct sockaddr_storage peer;
 	socklen_t len = addr_to_sockaddr(server, &peer);
 	struct sockaddr_storage any = {.ss_family = peer.ss_family};
-	int size = SOCKET_BUFFER;
+	int size = SOCKET_BUFFER, one = 1;
 	u->fd = socket(any.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (u->fd < 0)
 		return RS_ESYS;
 	if (setsockopt(u->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))
 		setsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	setsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	setsockopt(u->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
 	return bind(u->fd, (struct sockaddr *)&any, len) ? RS_ESYS : RS_OK;
 }
 
@@ -126,22 +132,42 @@ void bench_udp_send(struct bench_udp *u, uint32_t source, const struct addr *to,
 
 static int receive(struct bench_udp *u)
 {
-	for (unsigned i = 0; i < BATCH; i++)
+	for (unsigned i = 0; i < BATCH; i++) {
 		u->rx.msgs[i].msg_hdr.msg_namelen = sizeof u->rx.peers[i];
+		u->rx.msgs[i].msg_hdr.msg_controllen = sizeof u->rx.controls[i];
+	}
 	return recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
+}
+
+/* The kernel's time stamps are of the wall clock: how long ago, then. */
+static uint64_t came_us(struct msghdr *m)
+{
+	struct timespec at, now;
+	uint64_t mono_us = clock_mono_us();
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&at, CMSG_DATA(c), sizeof at);
+		int64_t ago_us = (now.tv_sec - at.tv_sec) * 1000000ll + (now.tv_nsec - at.tv_nsec) / 1000;
+		return ago_us > 0 ? mono_us - (uint64_t)ago_us : mono_us;
+	}
+	return mono_us;
 }
 
 unsigned bench_udp_receive(struct bench_udp *u, int wait_ms, bench_udp_fn *fn, void *ctx)
 {
-	struct addr from;
 	int n = receive(u);
 	if (n < 0 && wait_ms > 0) {
 		struct pollfd w = {u->fd, POLLIN, 0};
 		poll(&w, 1, wait_ms);
 		n = receive(u);
 	}
-	for (int i = 0; i < n; i++)
-		if (addr_from_sockaddr(&u->rx.peers[i], &from) == RS_OK)
-			fn(ctx, &from, u->rx.data[i], u->rx.msgs[i].msg_len);
+	for (int i = 0; i < n; i++) {
+		struct bench_datagram d = {.data = u->rx.data[i], .len = u->rx.msgs[i].msg_len,
+					   .came_us = came_us(&u->rx.msgs[i].msg_hdr)};
+		if (addr_from_sockaddr(&u->rx.peers[i], &d.from) == RS_OK)
+			fn(ctx, &d);
+	}
 	return n > 0 ? (unsigned)n : 0;
 }

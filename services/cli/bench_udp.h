@@ -11,7 +11,14 @@
 
 struct bench_udp;
 
-typedef void bench_udp_fn(void *ctx, const struct addr *from, uint8_t *data, size_t len);
+struct bench_datagram {
+	struct addr from;
+	uint8_t *data;
+	size_t len;
+	uint64_t came_us; /* mono: when the kernel had it, however late it is looked at */
+};
+
+typedef void bench_udp_fn(void *ctx, const struct bench_datagram *d);
 
 /* For servers of the kind of `server`: loopback or not, IPv4 or IPv6. RS_ESYS with errno. */
 RS_MUST_CHECK int bench_udp_open(struct bench_udp **out, const struct addr *server);
