@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum {
-	PER_TICK = 500,      /* renewals in MB_TICK_MS: 5,000 a second */
 	RETRY_S = 5,
 	TOMBSTONE_MS = 24 * 3600 * 1000, /* how long "last seen" is known */
 };
@@ -107,9 +106,25 @@ static int renew(struct mb *m, struct user *u)
 	return err;
 }
 
+uint32_t lease_share(uint32_t users, int64_t lease_s)
+{
+	int64_t ticks = lease_s * (1000 / MB_TICK_MS) / 2;
+	int64_t share = 2 * (int64_t)users / ticks + 1;
+	return share > LEASE_SHARE_MIN ? (uint32_t)share : LEASE_SHARE_MIN;
+}
+
+uint32_t lease_late_s(const struct mb *m)
+{
+	if (list_empty(&m->users))
+		return 0;
+	uint32_t due = LIST_ENTRY(m->users.next, const struct user, node)->renew_s, now = now_s();
+	return now > due ? now - due : 0;
+}
+
 void lease_tick(struct mb *m)
 {
-	for (int i = 0; i < PER_TICK && !list_empty(&m->users); i++) {
+	uint32_t share = lease_share(m->user_count, m->config->lease_s);
+	for (uint32_t i = 0; i < share && !list_empty(&m->users); i++) {
 		struct user *u = LIST_ENTRY(m->users.next, struct user, node);
 		if (m->resync == 0 && u->renew_s > now_s())
 			return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report.h"
 
+#include "lease.h"
+
 #include "crypto/random.h"
 
 #include <string.h>
@@ -218,6 +220,7 @@ void report_metrics(void *app, struct metrics *out)
 	broker_metrics(m, out);
 	quality_metrics(&m->quality, out);
 	put_all(out, c, sizeof c / sizeof *c);
+	metrics_gauge(out, "mb_leases_late_seconds", "how long the renewal that is most overdue is", lease_late_s(m));
 	metrics_gauge(out, "redis_in_flight", "requests that wait for Redis", r->in_flight);
 	metrics_gauge(out, "redis_in_flight_peak", "the most of them since the start", r->in_flight_peak);
 }

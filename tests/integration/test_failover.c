@@ -72,9 +72,9 @@ TestThen(stop, failover, clients_of_a_dead_broker_are_served_elsewhere)
 {
 	char line[2048];
 	unsigned clients = (unsigned)recorded_load_setting("RESTANTE_LOAD_USERS", CLIENTS);
+	unsigned heartbeat_s = (unsigned)recorded_load_setting("RESTANTE_FAILOVER_HEARTBEAT", HEARTBEAT_S);
 	stack_start(&s, &(struct stack_options){
-		.mbs = 3, .lbs = 2,
-		.heartbeat_s = (unsigned)recorded_load_setting("RESTANTE_FAILOVER_HEARTBEAT", HEARTBEAT_S)});
+		.mbs = 3, .lbs = 2, .heartbeat_s = heartbeat_s, .lease_s = 10 * heartbeat_s /* as is the default */});
 	start_bench(clients, &s.mb[0]);
 	wait_for_line(line, sizeof line, "kill it now");
 	stack_kill(&s.mb[0]);
