@@ -478,9 +478,10 @@ TestThen(stop, dc_brokers, what_is_no_broker_is_closed)
 	expect_closed_after("GET / HTTP/1.1\r\n\r\n", 18);
 	expect_closed_after("\0\0\0\1\x0f", 5);           /* a malformed NUDGE */
 	expect_closed_after("\0\0\0\xd\x0f" "123456789012", 17); /* whole, before HELLO */
-	expect_closed_after("\0\0\0\xd\1\1" "12345678\2m{", 17); /* a name that is none */
-	expect_closed_after("\0\0\0\xd\1\2" "12345678\2mb", 17); /* another version */
+	expect_closed_after("\0\0\0\xd\1\2" "12345678\2m{", 17); /* a name that is none */
+	expect_closed_after("\0\0\0\xd\1\1" "12345678\2mb", 17); /* another version */
 	expect_closed_after("", 0);                       /* no HELLO in five seconds */
+	cr_expect_not(daemon_process_logged(&f.dc, "msg=\"broker linked\" broker=mb "), "one was taken for a broker");
 	cr_expect(fake_broker_is_quiet(&mb1));
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_links"), 1);
 }
@@ -525,6 +526,6 @@ TestThen(stop_tls, dc_brokers_tls, who_knows_the_secret_is_linked)
 
 TestThen(stop_tls, dc_brokers_tls, who_does_not_know_it_is_not)
 {
-	expect_closed_after("\0\0\0\xd\1\1" "12345678\2mb", 17);
+	expect_closed_after("\0\0\0\xd\1\2" "12345678\2mb", 17);
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_links"), 0);
 }
