@@ -96,6 +96,8 @@ static void drop(struct hub_link *l, const char *why)
 	forget(l);
 }
 
+void hub_drop(struct hub_link *l, const char *why) { drop(l, why); }
+
 static void replace_older(struct hub_link *l)
 {
 	struct hub *h = l->hub;

@@ -60,6 +60,8 @@ void hub_free(struct hub *h); /* on_gone is called for each known link; NULL is 
 /* The known link of this broker and boot, or NULL. */
 struct hub_link *hub_find(const struct hub *h, struct link_name id, uint64_t boot);
 RS_MUST_CHECK int hub_send(struct hub_link *l, const struct link_message *m);
+/* Closes it; on_gone is called. Not in on_known or on_gone. */
+void hub_drop(struct hub_link *l, const char *why);
 /* To every known broker; how many were told. */
 size_t hub_send_all(struct hub *h, const struct link_message *m);
 /* An encoded message as it is. */

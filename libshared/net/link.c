@@ -25,7 +25,8 @@ enum {
 	RETRY_FIRST_MS = 200,
 	RETRY_LAST_MS = 5000,
 	QUEUE_MAX = 16 * 1024 * 1024,
-	PING_ROOM = 4096, /* beyond QUEUE_MAX, so that a full queue can still be pinged */
+	SHORT_ROOM = 256 * 1024, /* beyond QUEUE_MAX, for short messages: that the rest is refused, for one */
+	PING_ROOM = 4096,        /* beyond both, so that a full queue can still be pinged */
 };
 
 enum link_state { LINK_CONNECTING, LINK_UP, LINK_CLOSED };
@@ -47,7 +48,7 @@ struct link {
 };
 
 static const struct stream_limits limits = {
-	.out_max = QUEUE_MAX + PING_ROOM,
+	.out_max = QUEUE_MAX + SHORT_ROOM + PING_ROOM,
 	.in_max = LENGTH_BYTES + LINK_MESSAGE_MAX + 64 * 1024,
 };
 
@@ -139,7 +140,8 @@ int link_send(struct link *l, const void *data, size_t len)
 		return RS_EDOWN;
 	if (len == 0 || len > LINK_MESSAGE_MAX)
 		return RS_ELIMIT;
-	if (stream_out_len(l->stream) + LENGTH_BYTES + len > QUEUE_MAX)
+	size_t most = len <= LINK_SHORT_MAX ? QUEUE_MAX + SHORT_ROOM : QUEUE_MAX;
+	if (stream_out_len(l->stream) + LENGTH_BYTES + len > most)
 		return RS_EBUSY;
 	return send_framed(l, data, len);
 }

@@ -13,6 +13,7 @@
 #include "net/stream.h"
 
 #define LINK_MESSAGE_MAX (1024 * 1024)
+#define LINK_SHORT_MAX 64 /* bytes of a message for which a full queue has some room left */
 #define LINK_PING_MS 1000
 #define LINK_DEAD_MS 5000
 
@@ -34,7 +35,7 @@ RS_MUST_CHECK int link_connect(struct link **out, struct ev_loop *loop, const st
 RS_MUST_CHECK int link_accept(struct link **out, struct ev_loop *loop, int fd,
 			      struct tls_context *tls, const struct link_handler *handler, void *ctx);
 bool link_is_up(const struct link *l);
-/* RS_EDOWN, RS_EBUSY (over 16 MiB queued), RS_ELIMIT (over LINK_MESSAGE_MAX). */
+/* RS_EDOWN, RS_EBUSY (over 16 MiB queued; 256 KiB more for short ones), RS_ELIMIT (over LINK_MESSAGE_MAX). */
 RS_MUST_CHECK int link_send(struct link *l, const void *data, size_t len);
 void link_free(struct link *l); /* no more callbacks; NULL is fine */
 

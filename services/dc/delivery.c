@@ -53,13 +53,12 @@ void delivery_orphan(struct broker *b)
 	}
 }
 
-/* The broker asks again when an answer does not come, so a full link is logged only. */
+/* The broker waits for each answer until one comes or the link is lost. So the link is
+ * given up where not even a short one can be sent; b may be gone then. */
 static void send_to(struct broker *b, const struct link_message *m)
 {
-	int err = b ? hub_send(b->link, m) : RS_OK;
-	if (err)
-		log_warn("answer to a broker not sent", LOG_STR("broker", b->link->id),
-			 LOG_STR("err", err_str(err)));
+	if (b && hub_send(b->link, m))
+		hub_drop(b->link, "an answer could not be sent");
 }
 
 /* --- FETCH --- */
@@ -82,8 +81,12 @@ static void send_records(struct errand *e, struct reader records, uint16_t count
 	m.batch.left = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 	m.batch.count = count;
 	m.batch.records = records;
+	if (e->broker && hub_send(e->broker->link, &m)) {
+		e->dc->counts.unavailable++;
+		send_batch(e->broker, e->owner, e->lane, LINK_UNAVAILABLE); /* it asks again, later */
+		return;
+	}
 	e->dc->counts.fetched += count;
-	send_to(e->broker, &m);
 }
 
 static void on_page(void *ctx, const struct page_result *r)

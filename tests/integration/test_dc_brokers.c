@@ -478,11 +478,51 @@ TestThen(stop, dc_brokers, what_is_no_broker_is_closed)
 	expect_closed_after("GET / HTTP/1.1\r\n\r\n", 18);
 	expect_closed_after("\0\0\0\1\x0f", 5);           /* a malformed NUDGE */
 	expect_closed_after("\0\0\0\xd\x0f" "123456789012", 17); /* whole, before HELLO */
-	expect_closed_after("\0\0\0\xd\1\1" "12345678\2m{", 17); /* a name that is none */
-	expect_closed_after("\0\0\0\xd\1\2" "12345678\2mb", 17); /* another version */
+	expect_closed_after("\0\0\0\xd\1\2" "12345678\2m{", 17); /* a name that is none */
+	expect_closed_after("\0\0\0\xd\1\1" "12345678\2mb", 17); /* another version */
 	expect_closed_after("", 0);                       /* no HELLO in five seconds */
+	cr_expect_not(daemon_process_logged(&f.dc, "msg=\"broker linked\" broker=mb "), "one was taken for a broker");
 	cr_expect(fake_broker_is_quiet(&mb1));
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_links"), 1);
+}
+
+/* --- a broker that asks and does not read --- */
+
+static void say(int fd, const void *message, size_t len)
+{
+	uint8_t framed[4 + 128] = {0};
+	cr_assert_lt(len, 128);
+	framed[3] = (uint8_t)len;
+	memcpy(framed + 4, message, len);
+	if (send(fd, framed, 4 + len, MSG_NOSIGNAL) < 0)
+		cr_assert(errno == EPIPE || errno == ECONNRESET, "%s", strerror(errno));
+}
+
+/* Where not even a short answer has room the link is given up: a broker waits for each
+ * answer until it comes or the link is lost. */
+TestThen(stop, dc_brokers, who_cannot_be_answered_is_closed)
+{
+	enum { LARGE = 16384 };
+	uint8_t question[128];
+	struct link_message m = {.type = LINK_FETCH};
+	m.fetch = (struct link_fetch){.to = {CONN, 1}, .max_count = 1, .max_bytes = 1000, .user = {"alice", 5}};
+	int len = link_encode(&m, question, sizeof question);
+	fake_broker_close(&mb1); /* else its link is full as well */
+	int deaf = net_raw_connect(&f.brokers);
+	say(deaf, "\1\2" "12345678\2mb", 13);
+	while (dc_fixture_metric(&f, "restante_dc_links_full_total") == 0) {
+		for (int i = 0; i < 50; i++)
+			cr_assert_eq(text_client_ask(&c, "BROADCAST 1\r\nlength %d\r\n\r\n%0*d", LARGE, LARGE, 0).code, 200);
+		say(deaf, &(uint8_t){LINK_PING}, 1); /* it lives */
+	}
+	uint64_t until = clock_mono_ms() + 20000;
+	while (!daemon_process_logged(&f.dc, "an answer could not be sent")) {
+		cr_assert(clock_mono_ms() < until, "it is not closed");
+		for (int i = 0; i < 200; i++)
+			say(deaf, question, (size_t)len);
+	}
+	cr_expect_eq(text_client_ask(&c, "PING 1\r\n\r\n").code, 200);
+	close(deaf);
 }
 
 /* --- with TLS, as it runs outside of tests --- */
@@ -525,6 +565,6 @@ TestThen(stop_tls, dc_brokers_tls, who_knows_the_secret_is_linked)
 
 TestThen(stop_tls, dc_brokers_tls, who_does_not_know_it_is_not)
 {
-	expect_closed_after("\0\0\0\xd\1\1" "12345678\2mb", 17);
+	expect_closed_after("\0\0\0\xd\1\2" "12345678\2mb", 17);
 	cr_expect_eq(dc_fixture_metric(&f, "restante_dc_links"), 0);
 }

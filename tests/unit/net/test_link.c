@@ -222,6 +222,11 @@ Test(link, a_full_queue_says_busy)
 	}
 	cr_assert_eq(err, RS_EBUSY);
 	cr_assert_eq(sent, 16, "15 whole messages of 1 MiB and their lengths fit into 16 MiB");
+	cr_expect_eq(link_send(w.client.l, large, LINK_MESSAGE_MAX - 15 * 5), RS_OK, "16 MiB to some bytes");
+	cr_expect_eq(link_send(w.client.l, large, LINK_SHORT_MAX + 1), RS_EBUSY);
+	for (sent = 0; sent < 1000000 && link_send(w.client.l, large, LINK_SHORT_MAX) == RS_OK;)
+		sent++;
+	cr_expect(sent > 3000 && sent < 5000, "%d short ones had room", sent);
 	teardown(&w);
 }
 
