@@ -186,10 +186,12 @@ static void look_who_is_due(struct swarm *s, uint64_t now_ms)
 			s->ticks[s->tick_count++] = i;
 }
 
+bool swarm_ticks_wait(const struct swarm *s) { return s->tick_at < s->tick_count; }
+
 void swarm_tick(struct swarm *s)
 {
 	uint64_t now = clock_mono_ms(), wall = clock_wall_ms();
-	if (s->tick_at == s->tick_count && now >= s->look_ms)
+	if (!swarm_ticks_wait(s) && now >= s->look_ms)
 		look_who_is_due(s, now);
 	for (unsigned n = 0; n < TICKS_AT_ONCE && s->tick_at < s->tick_count; n++) {
 		uint32_t i = s->ticks[s->tick_at++];

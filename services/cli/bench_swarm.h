@@ -68,6 +68,8 @@ unsigned swarm_receive(struct swarm *s, int wait_ms);
 /* The engines' timers: who is due is looked for every 50 ms, and then has its turn, a
  * few with each call, so that what comes in meanwhile does not wait for all of them. */
 void swarm_tick(struct swarm *s);
+/* Some have not had it yet. */
+bool swarm_ticks_wait(const struct swarm *s);
 /* Until no client has a queue in Redis: all was acknowledged. Failures are said. */
 RS_MUST_CHECK int swarm_wait_empty(struct swarm *s, struct bench_redis *r);
 /* The next client in turn sends a heartbeat now. */

@@ -13,7 +13,7 @@ int bench_turn(struct sender *s, struct swarm *clients, uint64_t more, int wait_
 			      {bench_udp_fd(clients->udp), POLLIN, 0}};
 	if (pipe_is_done(pipe))
 		w[0].fd = -1;
-	if (poll(w, 2, 0) == 0)
+	if (poll(w, 2, 0) == 0 && !swarm_ticks_wait(clients))
 		poll(w, 2, wait_ms);
 	if (w[0].revents)
 		err = sender_say(s, pipe_drain(pipe));

@@ -39,7 +39,7 @@ static void start_bench(unsigned clients, const struct stack_daemon *victim)
 	char command[1024], path[TEMP_PATH_MAX];
 	temp_file(&s.dir, "chat.key", STACK_KEY, 0600, path);
 	snprintf(command, sizeof command,
-		 "exec nice -n 10 %s/restante --redis 127.0.0.1:%u --dc 127.0.0.1:%u --app chat --app-key-file %s "
+		 "exec chrt --idle 0 %s/restante --redis 127.0.0.1:%u --dc 127.0.0.1:%u --app chat --app-key-file %s "
 		 "bench failover --json --broker %s --metrics 127.0.0.1:%u --count %u --pace %u --seconds %u 2>&1",
 		 RESTANTE_BIN_DIR, (unsigned)s.redis.port, (unsigned)s.dc[0].front, path, victim->id,
 		 (unsigned)victim->http, clients, (unsigned)recorded_load_setting("RESTANTE_LOAD_RATE", PACE),
