@@ -71,7 +71,7 @@ stop_left_over()
 {
 	local file pid began
 	local -a daemons=() redis=() files=()
-	for file in "$here"/state/pid/* "$here"/state/demo/pid/*; do
+	for file in "$here"/state/pid/* "$here"/state/*/pid/*; do
 		[[ -f $file ]] || continue
 		read -r pid began <"$file" || true
 		files+=("$file")
@@ -273,7 +273,7 @@ forget_settings()
 	local name
 	for name in "${!RESTANTE_@}"; do
 		case $name in
-		RESTANTE_MODEL_*|RESTANTE_BROADCAST_*) ;; # how much some tests do
+		RESTANTE_MODEL_*|RESTANTE_BROADCAST_*|RESTANTE_LOAD_*|RESTANTE_CHAOS_*|RESTANTE_FAILOVER_*) ;; # how much some tests do
 		*) unset "$name" ;;
 		esac
 	done
