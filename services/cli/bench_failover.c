@@ -222,7 +222,8 @@ static int report(struct failover *f)
 	bench_figure(b, "others_before_p99_ms", "  p99", before99, "ms");
 	bench_figure(b, "others_during_p50_ms", "others: until 99 % were served again, p50", during50, "ms");
 	bench_figure(b, "others_during_p99_ms", "  p99", during99, "ms");
-	bench_figure(b, "others_p99_ratio", "  p99 then / before (must 2)", during99 / before99, "");
+	bench_figure(b, "others_p99_ratio", "  p99 then / before (must 2)",
+		     before99 > 0 ? during99 / before99 : 0, "");
 	bench_figure(b, "sent", "messages OK'd", (double)f->sender.taken, "");
 	bench_figure(b, "lost", "  of these never shown", (double)(f->sender.taken - f->shown), "");
 	return bench_print(b, "failover") ? RS_ESYS : RS_OK;

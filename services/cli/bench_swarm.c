@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS = 4, NUMBERS_MOVING = 16, STALL_MS = 30000, PENDING_MS = 100, LOOK_EVERY_MS = 50, TICKS_AT_ONCE = 16, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
+enum { NUMBERS = 4, NUMBERS_MOVING = 16 }; /* places in a map for each client: new numbers leave old ones behind */
+enum { STALL_MS = 30000, PENDING_MS = 100, LOOK_EVERY_MS = 50, TICKS_AT_ONCE = 16, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
 enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000 };
 
 /* ---- who is meant by a number ---- */
@@ -426,7 +427,7 @@ int swarm_open(struct swarm *s, const struct bench *b, uint32_t count, bool by_b
 	s->pending = calloc(count, sizeof *s->pending);
 	for (uint32_t i = 0; s->due && i < count; i++)
 		s->due[i] = UINT64_MAX;
-	uint32_t numbers = by_balancers ? NUMBERS_MOVING : NUMBERS; /* of a client, over the run */
+	uint32_t numbers = by_balancers ? NUMBERS_MOVING : NUMBERS;
 	err = s->at && s->due && s->ticks && s->pending ? map_init(&s->attempts, numbers * count) : RS_ENOMEM;
 	if (!err)
 		err = map_init(&s->conns, numbers * count);
