@@ -5,6 +5,7 @@
  * when the callback has returned. */
 #include "net/udp.h"
 
+#include "base/clock.h"
 #include "net/socket.h"
 
 #include <errno.h>
@@ -18,7 +19,9 @@
 
 enum {
 	BATCH = 64,
-	BATCHES_PER_TURN = 16, /* then the rest of the loop has its turn */
+	BATCHES_PER_TURN = 16, /* then the rest of the loop has its turn, ... */
+	TURN_US = 1000,        /* ... or when that long has passed; a batch is smaller if it takes longer, */
+	BATCH_LEAST = 4,       /* down to this: handshakes, for one, take a hundred times what a heartbeat takes */
 	SOCKET_BUFFER = 4 * 1024 * 1024,
 	FEW = 8,              /* datagrams in a batch that was hardly worth waking for ... */
 	FEW_US = 100,         /* ... this soon after the one before ... */
@@ -43,6 +46,7 @@ struct udp {
 	int fd;
 	bool is_v6;        /* the socket's family: what names it wants */
 	unsigned busy;
+	unsigned most;     /* datagrams that the next batch takes at most */
 	ev_io readable;
 	ev_timer nap;      /* while it runs nothing is received */
 	bool naps;
@@ -191,35 +195,50 @@ static void choose_nap(struct udp *u, unsigned received)
 	ev_timer_start(u->loop, &u->nap);
 }
 
-/* How many datagrams came; BATCH: there may be more. */
-static unsigned receive_batch(struct udp *u)
+/* A batch that takes too long keeps the rest of the loop from its turn. */
+static void choose_most(struct udp *u, uint64_t took_us)
 {
-	for (unsigned i = 0; i < BATCH; i++)
+	if (took_us > TURN_US)
+		u->most = u->most / 2 > BATCH_LEAST ? u->most / 2 : BATCH_LEAST;
+	else
+		u->most = 2 * u->most < BATCH ? 2 * u->most : BATCH;
+}
+
+/* How many datagrams came; *more: there may be others. */
+static unsigned receive_batch(struct udp *u, bool *more)
+{
+	uint64_t began_us = clock_mono_us();
+	for (unsigned i = 0; i < u->most; i++)
 		u->rx.msgs[i].msg_hdr.msg_namelen = sizeof u->rx.names[i];
-	int n = recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0) /* an error that some datagram of ours met on its way is no concern here */
-		return errno != EAGAIN && errno != EWOULDBLOCK ? BATCH : 0;
+	int n = recvmmsg(u->fd, u->rx.msgs, u->most, MSG_DONTWAIT, NULL);
+	/* an error that some datagram of ours met on its way is no concern here */
+	*more = n < 0 ? errno != EAGAIN && errno != EWOULDBLOCK : (unsigned)n == u->most;
+	if (n < 0)
+		return 0;
 	for (unsigned i = 0; i < (unsigned)n && u->fd >= 0; i++)
 		deliver(u, i);
 	if (u->fd >= 0 && u->handler->on_batch_end)
 		u->handler->on_batch_end(u->ctx);
 	if (u->fd >= 0)
 		udp_flush(u);
+	choose_most(u, clock_mono_us() - began_us);
 	return (unsigned)n;
 }
 
 static void receive(struct udp *u)
 {
-	unsigned n = BATCH, all = 0;
+	uint64_t began_us = clock_mono_us();
+	unsigned all = 0;
+	bool more = true;
 	u->busy++;
-	for (int i = 0; i < BATCHES_PER_TURN && n == BATCH && u->fd >= 0; i++)
-		all += n = receive_batch(u);
-	if (n == BATCH)
+	for (int i = 0; i < BATCHES_PER_TURN && more && u->fd >= 0 && clock_mono_us() - began_us < TURN_US; i++)
+		all += receive_batch(u, &more);
+	if (more)
 		u->stats.rx_cut++;
 	else
 		u->stats.rx_emptied++;
 	if (u->fd >= 0)
-		choose_nap(u, all);
+		choose_nap(u, more ? BATCH : all);
 	if (--u->busy == 0 && u->fd < 0)
 		free(u);
 }
@@ -279,6 +298,7 @@ int udp_open(struct udp **out, struct ev_loop *loop, const struct addr *local,
 	}
 	init_slots(&u->rx);
 	init_slots(&u->tx);
+	u->most = BATCH;
 	ev_prepare_init(&u->turn, on_turn);
 	ev_set_priority(&u->turn, EV_MINPRI);
 	ev_io_init(&u->readable, on_readable, u->fd, EV_READ);

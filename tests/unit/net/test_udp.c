@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/udp.h"
 
+#include "base/clock.h"
 #include "support/net_support.h"
 
 #include <criterion/criterion.h>
@@ -291,6 +292,61 @@ Test(udp, counts_what_the_kernel_dropped)
 	cr_expect_eq(udp_stats(b.udp)->rx_lost, lost, "it stands when there is room again");
 	cr_expect_eq(udp_stats(a.udp)->rx_lost, 0);
 	udp_close(a.udp);
+	udp_close(b.udp);
+	ev_loop_destroy(loop);
+}
+
+/* ---- datagrams that take long ---- */
+
+enum { SLOW = 400, SLOW_US = 400 };
+
+static unsigned turns, most_in_a_turn, got_before;
+static struct end slow_end;
+
+static void on_slow(void *ctx, const struct addr *from, uint8_t *data, size_t len)
+{
+	(void)ctx, (void)from, (void)data, (void)len;
+	for (uint64_t until = clock_mono_us() + SLOW_US; clock_mono_us() < until;)
+		;
+	slow_end.got++;
+}
+
+/* Between the turns of the loop; the first ones do not know yet. */
+static void on_check(struct ev_loop *loop, ev_check *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	if (++turns > 8 && slow_end.got - got_before > most_in_a_turn)
+		most_in_a_turn = slow_end.got - got_before;
+	got_before = slow_end.got;
+}
+
+static bool got_slow(void *ctx)
+{
+	(void)ctx;
+	return slow_end.got == SLOW;
+}
+
+Test(udp, what_takes_long_leaves_the_loop_its_turn)
+{
+	static const struct udp_handler slow = {.on_datagram = on_slow};
+	struct ev_loop *loop = ev_loop_new(0);
+	struct end b = {0};
+	struct addr any = parse("127.0.0.1:0");
+	ev_check check;
+	cr_assert_eq(udp_open(&slow_end.udp, loop, &any, &slow, NULL), RS_OK);
+	struct addr to = udp_local(slow_end.udp);
+	open_end(&b, loop, "127.0.0.1:0");
+	for (unsigned i = 0; i < SLOW; i++) {
+		udp_send(b.udp, &to, &i, sizeof i);
+		udp_flush(b.udp);
+	}
+	ev_check_init(&check, on_check);
+	ev_check_start(loop, &check);
+	cr_assert(net_run_until(loop, got_slow, NULL, DEADLINE_MS));
+	cr_expect_gt(turns, SLOW / 8u);
+	cr_expect(most_in_a_turn > 0 && most_in_a_turn <= 8, "%u in a turn", most_in_a_turn);
+	ev_check_stop(loop, &check);
+	udp_close(slow_end.udp);
 	udp_close(b.udp);
 	ev_loop_destroy(loop);
 }
