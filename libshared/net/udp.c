@@ -207,7 +207,6 @@ static void choose_most(struct udp *u, uint64_t took_us)
 /* How many datagrams came; *more: there may be others. */
 static unsigned receive_batch(struct udp *u, bool *more)
 {
-	uint64_t began_us = clock_mono_us();
 	for (unsigned i = 0; i < u->most; i++)
 		u->rx.msgs[i].msg_hdr.msg_namelen = sizeof u->rx.names[i];
 	int n = recvmmsg(u->fd, u->rx.msgs, u->most, MSG_DONTWAIT, NULL);
@@ -221,18 +220,21 @@ static unsigned receive_batch(struct udp *u, bool *more)
 		u->handler->on_batch_end(u->ctx);
 	if (u->fd >= 0)
 		udp_flush(u);
-	choose_most(u, clock_mono_us() - began_us);
 	return (unsigned)n;
 }
 
 static void receive(struct udp *u)
 {
-	uint64_t began_us = clock_mono_us();
+	uint64_t began_us = clock_mono_us(), now_us = began_us;
 	unsigned all = 0;
 	bool more = true;
 	u->busy++;
-	for (int i = 0; i < BATCHES_PER_TURN && more && u->fd >= 0 && clock_mono_us() - began_us < TURN_US; i++)
+	for (int i = 0; i < BATCHES_PER_TURN && more && u->fd >= 0 && now_us - began_us < TURN_US; i++) {
+		uint64_t before_us = now_us;
 		all += receive_batch(u, &more);
+		now_us = clock_mono_us();
+		choose_most(u, now_us - before_us);
+	}
 	if (more)
 		u->stats.rx_cut++;
 	else

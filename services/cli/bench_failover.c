@@ -96,10 +96,20 @@ static int send_for(struct failover *f, int64_t seconds)
 	return err;
 }
 
+static bool victim_answers(struct failover *f)
+{
+	struct buf page = {0};
+	const char *why;
+	int code, err = page_get(&f->metrics, "/healthz", &code, &page, &why);
+	buf_deinit(&page);
+	return err == RS_OK;
+}
+
 /* The one to be killed: the one that was named, else the one with the most clients. */
 static int choose_victim(struct failover *f)
 {
 	const char *wanted = f->bench->options->broker;
+	char text[ADDR_TEXT_MAX];
 	uint32_t most = 0;
 	for (size_t i = 0; i < f->broker_count; i++) {
 		const struct member *m = &f->brokers[i];
@@ -109,19 +119,17 @@ static int choose_victim(struct failover *f)
 			most = count;
 		}
 	}
-	if (f->victim && most > 0)
-		return meter_find(f->bench->options->metrics, &f->victim->address, &f->metrics);
-	say("no client is at broker \"%s\"; see restante brokers", wanted ? wanted : "");
-	return RS_ENOENT;
-}
-
-static bool victim_answers(struct failover *f)
-{
-	struct buf page = {0};
-	const char *why;
-	int code, err = page_get(&f->metrics, "/healthz", &code, &page, &why);
-	buf_deinit(&page);
-	return err == RS_OK;
+	if (!f->victim || most == 0) {
+		say("no client is at broker \"%s\"; see restante brokers", wanted ? wanted : "");
+		return RS_ENOENT;
+	}
+	int err = meter_find(f->bench->options->metrics, &f->victim->address, &f->metrics);
+	if (!err && !victim_answers(f)) {
+		say("nobody answers at http://%s/healthz; is --metrics the listen_http of broker %s?",
+		    addr_format(&f->metrics, text), f->victim->id);
+		err = RS_EDOWN;
+	}
+	return err;
 }
 
 static void note_death(struct failover *f)
@@ -135,14 +143,8 @@ static void note_death(struct failover *f)
 
 static int wait_for_death(struct failover *f)
 {
-	char text[ADDR_TEXT_MAX];
 	uint64_t until = clock_mono_ms() + 1000ull * KILL_WAIT_S;
 	int err = RS_OK;
-	if (!victim_answers(f)) {
-		say("nobody answers at http://%s/healthz; is --metrics the listen_http of broker %s?",
-		    addr_format(&f->metrics, text), f->victim->id);
-		return RS_EDOWN;
-	}
 	say("%u of %u clients are at broker %s: kill it now (kill -9)", count_at(f, f->victim), f->clients,
 	    f->victim->id);
 	while (!err && !f->died_us) {
@@ -231,13 +233,18 @@ static int report(struct failover *f)
 
 /* ---- */
 
+/* A name that is none is told before all clients have logged in. */
 static int find_brokers(struct failover *f)
 {
-	struct operator op;
-	int err = operator_open(&op, f->bench->settings, false);
-	if (!err)
-		err = operator_members(&op, "broker", f->brokers, &f->broker_count);
-	operator_close(&op);
+	const char *wanted = f->bench->options->broker;
+	int err = operator_list(f->bench->settings, "broker", f->brokers, &f->broker_count);
+	for (size_t i = 0; !err && wanted && i < f->broker_count; i++)
+		if (strcmp(wanted, f->brokers[i].id) == 0)
+			return RS_OK;
+	if (!err && wanted) {
+		say("no broker \"%s\" is in the registry; see restante brokers", wanted);
+		err = RS_ENOENT;
+	}
 	return err;
 }
 

@@ -402,12 +402,8 @@ static int take_balancers(struct swarm *s, const struct member *members, size_t 
 static int find_servers(struct swarm *s, bool by_balancers)
 {
 	static struct member members[REGISTRY_MEMBERS_MAX];
-	struct operator op;
-	size_t count = 0;
-	int err = operator_open(&op, s->bench->settings, false);
-	if (!err)
-		err = operator_members(&op, by_balancers ? "lb" : "broker", members, &count);
-	operator_close(&op);
+	size_t count;
+	int err = operator_list(s->bench->settings, by_balancers ? "lb" : "broker", members, &count);
 	if (err)
 		return err;
 	return by_balancers ? take_balancers(s, members, count) : choose_broker(s, members, count);

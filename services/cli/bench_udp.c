@@ -139,17 +139,15 @@ static int receive(struct bench_udp *u)
 	return recvmmsg(u->fd, u->rx.msgs, BATCH, MSG_DONTWAIT, NULL);
 }
 
-/* The kernel's time stamps are of the wall clock: how long ago, then. */
-static uint64_t came_us(struct msghdr *m)
+/* The kernel's time stamps are of the wall clock: how long ago, then. mono_us, wall: now. */
+static uint64_t came_us(struct msghdr *m, uint64_t mono_us, const struct timespec *wall)
 {
-	struct timespec at, now;
-	uint64_t mono_us = clock_mono_us();
-	clock_gettime(CLOCK_REALTIME, &now);
+	struct timespec at;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
 			continue;
 		memcpy(&at, CMSG_DATA(c), sizeof at);
-		int64_t ago_us = (now.tv_sec - at.tv_sec) * 1000000ll + (now.tv_nsec - at.tv_nsec) / 1000;
+		int64_t ago_us = (wall->tv_sec - at.tv_sec) * 1000000ll + (wall->tv_nsec - at.tv_nsec) / 1000;
 		return ago_us > 0 ? mono_us - (uint64_t)ago_us : mono_us;
 	}
 	return mono_us;
@@ -163,9 +161,12 @@ unsigned bench_udp_receive(struct bench_udp *u, int wait_ms, bench_udp_fn *fn, v
 		poll(&w, 1, wait_ms);
 		n = receive(u);
 	}
+	struct timespec wall;
+	uint64_t mono_us = clock_mono_us();
+	clock_gettime(CLOCK_REALTIME, &wall);
 	for (int i = 0; i < n; i++) {
 		struct bench_datagram d = {.data = u->rx.data[i], .len = u->rx.msgs[i].msg_len,
-					   .came_us = came_us(&u->rx.msgs[i].msg_hdr)};
+					   .came_us = came_us(&u->rx.msgs[i].msg_hdr, mono_us, &wall)};
 		if (addr_from_sockaddr(&u->rx.peers[i], &d.from) == RS_OK)
 			fn(ctx, &d);
 	}

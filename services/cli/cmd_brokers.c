@@ -99,7 +99,6 @@ static int run(const struct settings *s, int argc, char **argv)
 {
 	struct options o = {0};
 	struct addr client;
-	struct operator op;
 	size_t count = 0;
 	if (option_parse(&cmd_brokers, &argc, argv, &o))
 		return EXIT_USAGE;
@@ -110,10 +109,7 @@ static int run(const struct settings *s, int argc, char **argv)
 	struct member *members = calloc(REGISTRY_MEMBERS_MAX, sizeof *members);
 	if (!members)
 		return say("out of memory"), EXIT_FAILED;
-	int err = operator_open(&op, s, false);
-	if (!err)
-		err = operator_members(&op, o.explain ? "lb" : "broker", members, &count);
-	operator_close(&op);
+	int err = operator_list(s, o.explain ? "lb" : "broker", members, &count);
 	if (!err)
 		err = o.explain ? explain(&client, members, count) : print_list(&o, members, count);
 	free(members);

@@ -211,3 +211,14 @@ int operator_members(struct operator *op, const char *kind, struct member *membe
 	*count = l.count;
 	return done ? RS_OK : fail(op, RS_ETIMEOUT, "did not answer in time");
 }
+
+int operator_list(const struct settings *s, const char *kind, struct member *members, size_t *count)
+{
+	struct operator op;
+	*count = 0;
+	int err = operator_open(&op, s, false);
+	if (!err)
+		err = operator_members(&op, kind, members, count);
+	operator_close(&op);
+	return err;
+}

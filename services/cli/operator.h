@@ -39,5 +39,7 @@ RS_MUST_CHECK int operator_number(struct operator *op, enum script_id script, si
 /* All members of a kind, alive or not; `members` has room for REGISTRY_MEMBERS_MAX. */
 RS_MUST_CHECK int operator_members(struct operator *op, const char *kind, struct member *members,
 				   size_t *count);
+/* The same for a command that asks nothing else: connects for it. */
+RS_MUST_CHECK int operator_list(const struct settings *s, const char *kind, struct member *members, size_t *count);
 
 #endif

@@ -4,6 +4,7 @@
  * a client was shown is not remembered here from one login to the next: a second
  * time would be seen. */
 #include "base/ulid.h"
+#include "support/chance.h"
 #include "support/lua_call.h"
 #include "support/net_support.h"
 #include "support/receiver.h"
@@ -410,12 +411,6 @@ TestThen(stop, broadcast, the_command_line_sends_lists_and_withdraws)
 
 /* ---- the cost ---- */
 
-static unsigned from_env(const char *name, unsigned without)
-{
-	const char *text = getenv(name);
-	return text ? (unsigned)atoi(text) : without;
-}
-
 /* Everybody whom Redis knows: a presence hash each, as a logout leaves it. */
 static void know_users(unsigned count)
 {
@@ -453,7 +448,7 @@ static long long memory_of_broadcasts(unsigned *keys)
 TestThen(stop, broadcast, one_costs_the_same_however_many_users_there_are)
 {
 	enum { TIMES = 5 };
-	unsigned users = from_env("RESTANTE_BROADCAST_USERS", 20000), keys;
+	unsigned users = (unsigned)from_env("RESTANTE_BROADCAST_USERS", 20000), keys;
 	long long before = memory_used();
 	keep("lifetime 600\r\nid first\r\n", "to a few");
 	long long few = memory_used() - before, of_few = memory_of_broadcasts(&keys);
@@ -479,7 +474,7 @@ TestThen(stop, broadcast, one_costs_the_same_however_many_users_there_are)
 /* RESTANTE_BROADCAST_LOGINS: how many, sixteen at a time. */
 TestThen(stop, broadcast, each_who_logs_in_gets_it_once)
 {
-	unsigned logins = from_env("RESTANTE_BROADCAST_LOGINS", 2 * MAX);
+	unsigned logins = (unsigned)from_env("RESTANTE_BROADCAST_LOGINS", 2 * MAX);
 	char user[24];
 	keep("lifetime 600\r\n", "welcome");
 	for (unsigned done = 0; done < logins; done += MAX) {

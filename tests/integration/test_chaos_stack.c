@@ -3,6 +3,7 @@
  * while every few seconds one of them, drawn from a seed, is killed and started
  * again, or stopped for a while. The judgement is the record's alone. The environment
  * makes it large: docs/testing.md. */
+#include "support/chance.h"
 #include "support/recorded_load.h"
 
 #include <criterion/criterion.h>
@@ -16,7 +17,7 @@ enum what { NOTHING, KILLED, PAUSED, RETURNING };
 
 static struct recorded_load l;
 static struct stack *const s = &l.stack;
-static uint64_t seed, draws;
+static uint64_t seed, chance;
 
 static struct stack_daemon *victim; /* NULL: Redis */
 static enum what state;
@@ -28,14 +29,7 @@ static void stop(void) { recorded_load_stop(&l); }
 /* Its own deadlines end it; how long a large run takes nobody can say here. */
 TestSuite(chaos_stack, .fini = stop, .timeout = 7200);
 
-/* splitmix64 */
-static unsigned draw(unsigned below)
-{
-	uint64_t z = seed + ++draws * 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return (unsigned)((z ^ z >> 31) % below);
-}
+static unsigned draw(unsigned below) { return chance_below(&chance, below); }
 
 /* The kind first: Redis and the few are struck as often as the many; and of the DCs,
  * every other time the one that the App talks to. */
@@ -104,7 +98,7 @@ static void chaos_turn(void)
 TestThen(stop, chaos_stack, nothing_is_lost)
 {
 	char what[96];
-	seed = recorded_load_setting("RESTANTE_CHAOS_SEED", 7);
+	seed = chance = from_env("RESTANTE_CHAOS_SEED", 7);
 	fprintf(stderr, "chaos of seed %" PRIu64 "\n", seed);
 	recorded_load_start(&l, &(struct recorded_load_size){USERS, MESSAGES, RATE},
 			    &(struct stack_options){.dcs = 2, .mbs = 3, .lbs = 2});

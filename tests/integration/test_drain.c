@@ -5,7 +5,6 @@
 #include "support/cli_run.h"
 #include "support/lone_client.h"
 #include "support/lua_call.h"
-#include "support/net_support.h"
 #include "support/receiver.h"
 #include "support/stack.h"
 #include "wire/packet.h"
@@ -44,11 +43,9 @@ static unsigned online(void)
 
 static unsigned held_by(const struct stack_daemon *d)
 {
-	char text[ADDR_TEXT_MAX];
-	struct addr a = net_loopback(d->front);
 	unsigned n = 0;
 	for (int i = 0; i < CLIENTS; i++)
-		n += receiver_is_online(&r[i]) && strcmp(restante_broker(r[i].client), addr_format(&a, text)) == 0;
+		n += receiver_is_at(&r[i], d);
 	return n;
 }
 

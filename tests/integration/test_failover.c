@@ -2,7 +2,8 @@
 /* A broker with a share of many clients is killed while messages come at an even
  * pace: `restante bench failover` says when its clients are served elsewhere and what
  * the others notice. The environment makes it large: docs/testing.md. */
-#include "support/recorded_load.h"
+#include "support/chance.h"
+#include "support/stack.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -64,8 +65,8 @@ static void start_bench(unsigned clients, const struct stack_daemon *victim)
 		 "exec chrt --idle 0 %s/restante --redis 127.0.0.1:%u --dc 127.0.0.1:%u --app chat --app-key-file %s "
 		 "bench failover --json --broker %s --metrics 127.0.0.1:%u --count %u --pace %u --seconds %u 2>&1",
 		 RESTANTE_BIN_DIR, (unsigned)s.redis.port, (unsigned)s.dc[0].front, path, victim->id,
-		 (unsigned)victim->http, clients, (unsigned)recorded_load_setting("RESTANTE_LOAD_RATE", PACE),
-		 (unsigned)recorded_load_setting("RESTANTE_FAILOVER_SECONDS", SECONDS));
+		 (unsigned)victim->http, clients, (unsigned)from_env("RESTANTE_LOAD_RATE", PACE),
+		 (unsigned)from_env("RESTANTE_FAILOVER_SECONDS", SECONDS));
 	bench = popen(command, "re");
 	cr_assert_not_null(bench);
 }
@@ -93,11 +94,11 @@ static unsigned peak_in_flight(void)
 TestThen(stop, failover, clients_of_a_dead_broker_are_served_elsewhere)
 {
 	char line[2048];
-	unsigned clients = (unsigned)recorded_load_setting("RESTANTE_LOAD_USERS", CLIENTS);
-	unsigned heartbeat_s = (unsigned)recorded_load_setting("RESTANTE_FAILOVER_HEARTBEAT", HEARTBEAT_S);
+	unsigned clients = (unsigned)from_env("RESTANTE_LOAD_USERS", CLIENTS);
+	unsigned heartbeat_s = (unsigned)from_env("RESTANTE_FAILOVER_HEARTBEAT", HEARTBEAT_S);
 	stack_start(&s, &(struct stack_options){
 		.mbs = 3, .lbs = 2, .heartbeat_s = heartbeat_s, .lease_s = 10 * heartbeat_s /* as is the default */});
-	if (recorded_load_setting("RESTANTE_FAILOVER_APART", 0))
+	if (from_env("RESTANTE_FAILOVER_APART", 0))
 		set_apart();
 	start_bench(clients, &s.mb[0]);
 	wait_for_line(line, sizeof line, "kill it now");

@@ -5,6 +5,7 @@
  * while what each client was shown.
  *
  *   RESTANTE_MODEL_STEPS=100000 RESTANTE_MODEL_SEED=7 ./run test integration/model */
+#include "support/chance.h"
 #include "support/crowd.h"
 #include "support/lua_call.h"
 
@@ -27,22 +28,7 @@ TestSuite(model, .init = start, .fini = stop, .timeout = 900);
 
 /* ---- chance ---- */
 
-static uint64_t from_env(const char *name, uint64_t without)
-{
-	const char *text = getenv(name);
-	return text ? strtoull(text, NULL, 10) : without;
-}
-
-/* splitmix64 */
-static uint64_t draw(void)
-{
-	uint64_t z = state += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-static unsigned draw_below(unsigned n) { return (unsigned)(draw() % n); }
+static unsigned draw_below(unsigned n) { return chance_below(&state, n); }
 
 static void check_model(void)
 {

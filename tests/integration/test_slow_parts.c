@@ -4,7 +4,6 @@
  * have theirs before the part goes on. docs/operations.md, "What is full, and what
  * happens then". An App that does not read: test_dc.c, who_does_not_read_is_not_read. */
 #include "support/lua_call.h"
-#include "support/net_support.h"
 #include "support/receiver.h"
 #include "support/stack.h"
 
@@ -112,11 +111,9 @@ static void expect_shown(unsigned user, unsigned count)
 
 static unsigned held_by(const struct stack_daemon *d)
 {
-	char text[ADDR_TEXT_MAX];
-	struct addr a = net_loopback(d->front);
 	unsigned set = 0;
 	for (unsigned i = 0; i < users; i++)
-		if (receiver_is_online(&r[i]) && strcmp(restante_broker(r[i].client), addr_format(&a, text)) == 0)
+		if (receiver_is_at(&r[i], d))
 			set |= 1u << i;
 	return set;
 }

@@ -2,7 +2,6 @@
 /* Two clients of one user: the later login wins. A broker that does not know yet
  * that it lost the user can do nothing to the queue or the newer presence. */
 #include "support/lua_call.h"
-#include "support/net_support.h"
 #include "support/receiver.h"
 #include "support/stack.h"
 #include "wire/packet.h"
@@ -38,12 +37,9 @@ static void log_in(unsigned i)
 
 static struct stack_daemon *broker_of(unsigned i)
 {
-	for (unsigned b = 0; b < s.options.mbs; b++) {
-		struct addr a = net_loopback(s.mb[b].front);
-		char text[ADDR_TEXT_MAX];
-		if (strcmp(restante_broker(r[i].client), addr_format(&a, text)) == 0)
+	for (unsigned b = 0; b < s.options.mbs; b++)
+		if (receiver_is_at(&r[i], &s.mb[b]))
 			return &s.mb[b];
-	}
 	cr_assert_fail("no broker has the address %s", restante_broker(r[i].client));
 	return NULL;
 }

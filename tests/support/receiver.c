@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/receiver.h"
 
+#include "support/net_support.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,13 @@ void receiver_close(struct receiver *r)
 
 bool receiver_is_online(const struct receiver *r) { return restante_state(r->client) == RESTANTE_ONLINE; }
 bool receiver_is_stopped(const struct receiver *r) { return restante_state(r->client) == RESTANTE_STOPPED; }
+
+bool receiver_is_at(const struct receiver *r, const struct stack_daemon *mb)
+{
+	char text[ADDR_TEXT_MAX];
+	struct addr a = net_loopback(mb->front);
+	return receiver_is_online(r) && strcmp(restante_broker(r->client), addr_format(&a, text)) == 0;
+}
 
 bool receiver_was_shown(const struct receiver *r, size_t at, const void *body, size_t len)
 {

@@ -58,6 +58,8 @@ void receiver_open_again(struct receiver *r, const struct stack *s, const char *
 void receiver_close(struct receiver *r);
 bool receiver_is_online(const struct receiver *r);
 bool receiver_is_stopped(const struct receiver *r);
+/* Online, and at this broker. */
+bool receiver_is_at(const struct receiver *r, const struct stack_daemon *mb);
 /* Whether the message at that place has this body. */
 bool receiver_was_shown(const struct receiver *r, size_t at, const void *body, size_t len);
 /* What it was told of this App; zeros if nothing. */

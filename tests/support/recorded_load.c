@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/recorded_load.h"
 
+#include "support/chance.h"
 #include "support/record_check.h"
 
 #include <criterion/criterion.h>
@@ -10,20 +11,14 @@
 
 enum { STILL_MS = 60000, AFTER_MS = 1500, SESSION_S = 36000 };
 
-uint64_t recorded_load_setting(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 /* ---- start and stop ---- */
 
 static void read_size(struct recorded_load *l, const struct recorded_load_size *otherwise)
 {
 	struct recorded_load_size *z = &l->size;
-	z->users = (unsigned)recorded_load_setting("RESTANTE_LOAD_USERS", otherwise->users);
-	z->messages = (unsigned)recorded_load_setting("RESTANTE_LOAD_MESSAGES", otherwise->messages);
-	z->rate = (unsigned)recorded_load_setting("RESTANTE_LOAD_RATE", otherwise->rate);
+	z->users = (unsigned)from_env("RESTANTE_LOAD_USERS", otherwise->users);
+	z->messages = (unsigned)from_env("RESTANTE_LOAD_MESSAGES", otherwise->messages);
+	z->rate = (unsigned)from_env("RESTANTE_LOAD_RATE", otherwise->rate);
 	cr_assert(z->users && z->rate && z->messages >= z->users, "RESTANTE_LOAD_USERS, _MESSAGES and _RATE: "
 		  "numbers above 0, a message for each user at least");
 	z->messages -= z->messages % z->users;

@@ -51,7 +51,5 @@ bool recorded_load_sends(const struct recorded_load *l);
 void recorded_load_finish(struct recorded_load *l);
 /* Prints a line; the test fails for each fault in the record, and if not all was OK'd. */
 void recorded_load_judge(const struct recorded_load *l, const char *what);
-/* A number of the environment. */
-uint64_t recorded_load_setting(const char *name, uint64_t otherwise);
 
 #endif

@@ -53,8 +53,7 @@ add_pair() # NUMBER
 cpu_ms() # NAME: what it has used until now
 {
 	local stat
-	read -r stat <"/proc/${pid_of[$1]}/stat"
-	read -ra stat <<<"${stat##*) }"
+	read_stat "${pid_of[$1]}"
 	echo $(((stat[11] + stat[12]) * 1000 / $(getconf CLK_TCK)))
 }
 
@@ -83,20 +82,23 @@ measure() # PAIRS MESSAGES
 run_curve()
 {
 	local most=${1:-6} messages=${2:-40000} i
-	[[ $most =~ ^[1-9]$ && $messages =~ ^[0-9]+$ ]] || { say "run: curve wants a number of pairs, 1 to 9, and of messages"; exit 2; }
+	local -a ports=()
+	[[ $most =~ ^[1-9]$ && $messages =~ ^[1-9][0-9]{0,6}$ && $# -le 2 ]] ||
+		{ say "run: curve wants a number of pairs, 1 to 9, and perhaps one of messages a round"; exit 2; }
 	forget_settings
 	catch_signals
 	install_missing "${build_packages[@]}" "${stack_packages[@]}"
 	build_programs || exit 1
 	take_lock curve
 	state=$here/state/curve
-	check_ports tcp:$redis_port
+	for ((i = 1; i <= most; i++)); do
+		ports+=(tcp:$((7100 + 2 * i)) tcp:$((7101 + 2 * i)) tcp:$((7180 + i)) udp:$((7200 + i)) tcp:$((7280 + i)))
+	done
+	check_ports tcp:$redis_port "${ports[@]}"
 	rm -rf "$state"
 	make_state
 	trap end_curve EXIT
-	start redis redis-server --port $redis_port --bind 127.0.0.1 --dir "$state/redis" --daemonize no \
-		--appendonly yes --appendfsync everysec --save ''
-	wait_ready redis redis_answers
+	start_redis everysec
 	limit redis $curve_redis_percent
 	make_app curve
 	echo "| Data Centers, brokers | messages/s, sent to deleted | Redis, of its share | first Data Center, of its share | first broker, of its share |"

@@ -14,12 +14,18 @@ names=()            # of what runs, in the order of start
 declare -A pid_of=()
 helper=             # a program that the demo runs and waits for
 
-# Field 22 of its stat: with the pid it names one process for ever.
+# The fields of a process's stat from its state on, in the array `stat`: field 3 is [0].
+read_stat() # PID
+{
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+	read -ra stat <<<"${stat##*) }"
+}
+
+# With the pid it names one process for ever.
 start_time() # PID
 {
 	local stat
-	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
-	read -ra stat <<<"${stat##*) }"
+	read_stat "$1" || return 1
 	echo "${stat[19]}"
 }
 
@@ -199,10 +205,10 @@ make_state()
 			echo >>"$state/keys/cluster.secret")
 }
 
-start_redis()
+start_redis() # [APPENDFSYNC]
 {
 	start redis redis-server --port $redis_port --bind 127.0.0.1 --dir "$state/redis" --daemonize no \
-		--appendonly yes --appendfsync always --save ''
+		--appendonly yes --appendfsync "${1:-always}" --save ''
 	wait_ready redis redis_answers
 }
 
