@@ -14,8 +14,8 @@
 
 #define LINK_MESSAGE_MAX (1024 * 1024)
 #define LINK_SHORT_MAX 64 /* bytes of a message for which a full queue has some room left */
-#define LINK_PING_MS 1000
-#define LINK_DEAD_MS 5000
+#define LINK_PING_MS 500
+#define LINK_DEAD_MS 2500
 
 struct link;
 

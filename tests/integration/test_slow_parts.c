@@ -195,7 +195,7 @@ TestThen(stop, slow_parts, a_broker_that_stands_still)
 
 /* Its link is full when a fetch of it is answered: it asks again. Only broadcasts fill
  * a link while Redis stands still. On a machine so busy that the link is lost before
- * that (5 s), this shows nothing more than the others. */
+ * that (2.5 s), this shows nothing more than the others. */
 TestThen(stop, slow_parts, answers_that_do_not_fit_into_a_link)
 {
 	enum { WAITING = 300, PADDING = 2 * LINK_BYTES / LARGE };
