@@ -34,6 +34,7 @@ struct peer {
 	uint64_t absent_ms; /* so long the listings have been without it */
 	uint64_t hello_ms;  /* when HELLO was sent; 0: the link is not up */
 	bool listed;        /* in the listing at hand */
+	bool missed;        /* it was not told what nobody repeats: its link is made anew */
 };
 
 struct peers {
@@ -69,6 +70,7 @@ static void set_down(struct peer *peer)
 	bool was_up = peer->state == PEER_UP;
 	peer->state = PEER_LINKING;
 	peer->hello_ms = 0;
+	peer->missed = false;
 	if (was_up && peer->all->handler->on_down)
 		peer->all->handler->on_down(peer->all->ctx, peer->slot);
 }
@@ -188,15 +190,15 @@ static void see_member(struct peers *p, const struct member *m)
 	connect_peer(peer);
 }
 
-/* What the listing did not say: who is missing from it, and whose link stands
- * without a WELCOME. */
+/* What the listing did not say: who is missing from it, whose link stands without a
+ * WELCOME, and who has to learn that he does not know all. */
 static void look_after(struct peer *peer, uint64_t now, uint64_t since_last)
 {
 	if (!peer->listed)
 		peer->absent_ms += since_last;
 	if (peer->absent_ms > FORGET_MS)
 		drop_peer(peer);
-	else if (peer->state == PEER_LINKING && peer->hello_ms && now - peer->hello_ms > WELCOME_MS)
+	else if (peer->missed || (peer->state == PEER_LINKING && peer->hello_ms && now - peer->hello_ms > WELCOME_MS))
 		connect_peer(peer);
 }
 
@@ -310,7 +312,10 @@ void peers_send_all(struct peers *p, const struct link_message *m)
 		if (!peers_is_up(p, i))
 			continue;
 		int err = pass_on(p, &p->at[i], (size_t)len);
-		if (err)
-			log_debug("not sent", LOG_STR("peer", p->at[i].id), LOG_STR("reason", err_str(err)));
+		if (err != RS_EBUSY)
+			continue;
+		if (!p->at[i].missed)
+			log_warn("the queue of a link is full; the link is made anew", LOG_STR("peer", p->at[i].id));
+		p->at[i].missed = true;
 	}
 }

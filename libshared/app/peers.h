@@ -32,7 +32,8 @@ bool peers_is_up(const struct peers *p, size_t peer);
  * stays the same), or RS_EDOWN. Slots are 0..PEERS_MAX-1. */
 RS_MUST_CHECK int peers_pick(const struct peers *p, uint32_t hash);
 RS_MUST_CHECK int peers_send(struct peers *p, size_t peer, const struct link_message *m);
-/* To all that are up. */
+/* To all that are up. Nobody repeats it: a link that has no room for it is made anew
+ * within some seconds, by which the other side learns that it missed something. */
 void peers_send_all(struct peers *p, const struct link_message *m);
 
 #endif

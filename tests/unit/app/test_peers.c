@@ -270,10 +270,28 @@ Test(peers, a_full_link_refuses_and_counts)
 		cr_assert_lt(++sent, 10000000);
 	cr_expect_eq(peers_send(peers, 0, &fetch), RS_EBUSY);
 	cr_expect_eq(peers_full_total(peers), 2);
-	peers_send_all(peers, &fetch);
-	cr_expect_eq(peers_full_total(peers), 3);
 	await_at_least(&d.fetches, sent); /* what was taken gets there */
 	cr_expect_eq(peers_send(peers, 0, &fetch), RS_OK);
+	cr_expect_eq(d.hellos, 1);
+	dc_stop(&d);
+}
+
+Test(peers, who_could_not_be_told_what_all_were_told_is_linked_anew)
+{
+	struct dc d = {.fetches = 0};
+	dc_start(&d, "dc1");
+	await_count(1);
+	while (peers_send(peers, 0, &fetch) == RS_OK)
+		continue;
+	uint64_t full = peers_full_total(peers);
+	peers_send_all(peers, &fetch);
+	cr_expect_eq(peers_full_total(peers), full + 1);
+	await_at_least(&downs[0], 1);
+	await_at_least(&d.hellos, 2);
+	await_count(1);
+	net_run_for(loop, 1500); /* once, not with each listing */
+	cr_expect_eq(d.hellos, 2);
+	cr_expect_eq(downs[0], 1);
 	dc_stop(&d);
 }
 
