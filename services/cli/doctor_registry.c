@@ -40,6 +40,24 @@ static void report(struct doctor *d, const struct kind *k, const struct member *
 		doctor_fail(d, "no %s is alive: start %s with the same Redis", k->name, k->program);
 }
 
+/* While the key is being changed two are right; a client can be given both. */
+static void check_balancer_keys(struct doctor *d)
+{
+	const struct member *first = NULL;
+	for (size_t i = 0; i < d->lb_count; i++) {
+		const struct member *m = &d->lbs[i];
+		if (!m->alive)
+			continue;
+		if (!first)
+			first = m;
+		if (memcmp(m->key, first->key, sizeof m->key) == 0)
+			continue;
+		doctor_warn(d, "lbs %s and %s have different keys, and clients expect the same at each: give all "
+			    "the same key_file", first->id, m->id);
+		return;
+	}
+}
+
 void doctor_check_registry(struct doctor *d)
 {
 	static const struct kind kinds[] = {{"dc", "dcs", "restante-dc"},
@@ -57,6 +75,7 @@ void doctor_check_registry(struct doctor *d)
 	if (members) { /* the last kind */
 		memcpy(d->lbs, members, count * sizeof *members);
 		d->lb_count = count;
+		check_balancer_keys(d);
 	}
 	free(members);
 }

@@ -9,6 +9,7 @@
 #include <ev.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define UP_WAIT_S 3.0
@@ -200,6 +201,11 @@ static void on_members(void *ctx, const struct member *members, size_t count, ui
 	l->done = true;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	return strverscmp(((const struct member *)a)->id, ((const struct member *)b)->id);
+}
+
 int operator_members(struct operator *op, const char *kind, struct member *members, size_t *count)
 {
 	struct listing l = {.members = members};
@@ -209,6 +215,7 @@ int operator_members(struct operator *op, const char *kind, struct member *membe
 	bool done = run_until(op, &l.done, ANSWER_WAIT_S);
 	registry_watch_free(w);
 	*count = l.count;
+	qsort(members, l.count, sizeof *members, compare_ids);
 	return done ? RS_OK : fail(op, RS_ETIMEOUT, "did not answer in time");
 }
 

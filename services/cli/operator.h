@@ -36,7 +36,7 @@ RS_MUST_CHECK int operator_script(struct operator *op, enum script_id script, si
 /* The same for scripts and commands that answer with a number. */
 RS_MUST_CHECK int operator_number(struct operator *op, enum script_id script, size_t keys, size_t argc,
 				  const struct rds_arg *argv, int64_t *out);
-/* All members of a kind, alive or not; `members` has room for REGISTRY_MEMBERS_MAX. */
+/* All members of a kind, alive or not, by id; `members` has room for REGISTRY_MEMBERS_MAX. */
 RS_MUST_CHECK int operator_members(struct operator *op, const char *kind, struct member *members,
 				   size_t *count);
 /* The same for a command that asks nothing else: connects for it. */

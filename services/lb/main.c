@@ -33,7 +33,7 @@ static const struct setting settings[] = {
 	SETTING(T, advertise_clients, SETTING_ADDR, NULL, "address for clients, as others see it; empty: listen_clients, or this host's"),
 	SETTING(T, listen_brokers, SETTING_ADDR, "127.0.0.1:7301", "links of brokers (TCP)"),
 	SETTING(T, advertise_brokers, SETTING_ADDR, NULL, "address told to brokers; empty: listen_brokers, or this host's"),
-	SETTING(T, key_file, SETTING_PATH, "lb.key", "X25519 key that clients pin, made at first start; FILE.pub gets the public part"),
+	SETTING(T, key_file, SETTING_PATH, "lb.key", "X25519 key that clients pin, the same at all balancers; made at first start; FILE.pub gets the public part"),
 	SETTING(T, prefixes, SETTING_PATH, NULL, "file of lines PREFIX ISP [ZONE] that says where clients are; read again on SIGHUP"),
 	SETTING_RANGE(T, asks_per_s, "5000", 1, 1000000, "asks a second; more are dropped"),
 	SETTING_RANGE(T, asks_per_address, "100", 0, 1000000, "asks a second of one address under load, ten seconds' worth at once; 0: no limit"),
