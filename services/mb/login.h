@@ -7,6 +7,9 @@
 
 #include "mb.h"
 
+void login_start(struct mb *m);
+/* Forgets those that have not been checked yet. */
+void login_stop(struct mb *m);
 /* The engine's on_login. */
 void login_begin(struct mb *m, uint32_t conn, const struct frame_login *f, const struct addr *from);
 /* The engine's on_gone: the user is offline here. */

@@ -318,6 +318,7 @@ static void start_timers(struct mb *m)
 static void mb_free(void *app)
 {
 	struct mb *m = app;
+	login_stop(m);
 	rds_free(m->rds); /* answers what is under way: the rest must still be there */
 	ev_timer_stop(m->loop, &m->engine_timer);
 	ev_timer_stop(m->loop, &m->tick);
@@ -376,7 +377,7 @@ static int mb_start(struct ev_loop *loop, const void *config, const void *secret
 	m->boot = daemon_boot();
 	list_init(&m->users);
 	list_init(&m->deliveries);
-	list_init(&m->logins);
+	login_start(m);
 	list_init(&m->ack_ready);
 	list_init(&m->notices);
 	broadcast_init(m);

@@ -92,6 +92,7 @@ struct mb {
 	struct list ack_ready;          /* deliveries whose acknowledgements go out at batch end */
 	struct list notices;            /* given to clients and not yet taken */
 	struct list logins;             /* under way */
+	struct list bundle;             /* of these, those that are checked when bundle_timer is due */
 	uint32_t user_count, logins_pending;
 	struct pace admission;          /* of logins */
 	uint32_t resync;                /* users at the head of the list to renew ahead of time */
@@ -99,6 +100,7 @@ struct mb {
 	struct mb_time batch;           /* of the batch of datagrams at hand; mono_ms 0: none */
 	ev_timer engine_timer;          /* at server_deadline() */
 	ev_timer tick;                  /* MB_TICK_MS: renewals, retries, load */
+	ev_timer bundle_timer;          /* mb/login.c */
 	ev_prepare turn;                /* never started, fed: mb_flush() at the end of a turn of the loop */
 	unsigned ticks;
 	struct load load;
