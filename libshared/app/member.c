@@ -10,6 +10,7 @@
 #include <string.h>
 
 _Static_assert(ADDR_TEXT_MAX <= sizeof((struct member_fields *)0)->text[0], "an address fits");
+_Static_assert(REGISTRY_FAULT_MAX <= sizeof((struct member_fields *)0)->text[0], "a fault fits");
 _Static_assert(NAME_MAX_BYTES < sizeof((struct member_fields *)0)->text[0], "a name fits");
 
 /* The place for the value of a new field; its length is set in the end. */
@@ -48,7 +49,7 @@ static void add_key(struct member_fields *out, const uint8_t key[32])
 		hex_encode(key, sizeof none, add(out, "key"));
 }
 
-void member_write(const struct member *m, bool counts, struct member_fields *out)
+void member_write(const struct member *m, bool counts, bool judged, struct member_fields *out)
 {
 	out->count = 0;
 	add_number(out, "boot", m->boot);
@@ -64,6 +65,8 @@ void member_write(const struct member *m, bool counts, struct member_fields *out
 		add_number(out, "capacity", m->capacity);
 		snprintf(add(out, "draining"), sizeof out->text[0], "%s", m->draining ? "yes" : "no");
 	}
+	if (judged)
+		snprintf(add(out, "ready"), sizeof out->text[0], "%s", m->fault[0] ? m->fault : "yes");
 	for (size_t i = 0; i < out->count / 2; i++)
 		out->at[2 * i + 1].len = strlen(out->at[2 * i + 1].data);
 }
@@ -102,6 +105,13 @@ static bool read_yes_no(const char *text, bool *out)
 	return *out || strcmp(text, "no") == 0;
 }
 
+/* In the words of that daemon; of a later version they may be longer. */
+static bool read_ready(const char *text, char out[REGISTRY_FAULT_MAX])
+{
+	snprintf(out, REGISTRY_FAULT_MAX, "%s", strcmp(text, "yes") == 0 ? "" : text);
+	return true;
+}
+
 /* Fields of later versions are passed over. */
 static bool read_field(const char *name, const char *text, size_t len, struct member *out)
 {
@@ -126,6 +136,8 @@ static bool read_field(const char *name, const char *text, size_t len, struct me
 		return read_count(text, &out->capacity);
 	if (strcmp(name, "draining") == 0)
 		return read_yes_no(text, &out->draining);
+	if (strcmp(name, "ready") == 0)
+		return read_ready(text, out->fault);
 	return true;
 }
 

@@ -4,6 +4,7 @@
  *   boot 8127… address 127.0.0.1:7200 link 127.0.0.1:7101 http 127.0.0.1:7380
  *   key <64 hex> zone eu1 isps norda=203.0.113.7:7200
  *   sessions 12 capacity 250000 draining no
+ *   ready yes         (or why not)
  *
  * Used by registry.c and registry_watch.c. */
 #ifndef APP_MEMBER_H
@@ -11,7 +12,7 @@
 
 #include "app/registry.h"
 
-#define MEMBER_FIELDS_MAX 10
+#define MEMBER_FIELDS_MAX 11
 #define MEMBER_KIND_MAX 16
 
 struct member_fields {
@@ -22,8 +23,8 @@ struct member_fields {
 };
 
 /* What is zero is left out; sessions, capacity and draining are there when
- * `counts` (a broker: for it a zero says something). */
-void member_write(const struct member *m, bool counts, struct member_fields *out);
+ * `counts` (a broker: for it a zero says something), ready when `judged`. */
+void member_write(const struct member *m, bool counts, bool judged, struct member_fields *out);
 /* From the answer to HGETALL; id and times are not touched. RS_EINVAL: malformed;
  * *field is then the field's name. */
 RS_MUST_CHECK int member_read(const struct redisReply *hash, struct member *out, const char **field);

@@ -100,10 +100,12 @@ bool prefix_file_reload(struct prefix_file *f)
 			  LOG_INT("prefixes", prefixes_count(f->table)));
 		return false;
 	}
+	bool emptied = prefixes_count(f->table) && !prefixes_count(table);
 	prefixes_free(f->table);
 	f->table = table;
 	f->reloaded++;
-	log_info("prefixes reloaded", LOG_STR("file", f->path), LOG_INT("prefixes", prefixes_count(table)));
+	LOG_AT(emptied ? LOG_WARN : LOG_INFO, emptied ? "prefixes reloaded: the file has none any more" : "prefixes reloaded",
+	       LOG_STR("file", f->path), LOG_INT("prefixes", prefixes_count(table)));
 	return true;
 }
 

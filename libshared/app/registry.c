@@ -17,6 +17,8 @@
  * known soon after its start, and soon after Redis is back. */
 static const double tick_s = 0.1;
 
+enum { TWIN_MS = 3 * REGISTRY_BEAT_MS };
+
 struct registry {
 	struct ev_loop *loop;
 	struct rds *rds;
@@ -28,11 +30,14 @@ struct registry {
 	bool beating;       /* the answer to a beat is to come */
 	bool cleared;       /* the fields of a former life are gone */
 	bool refused;       /* it was logged that Redis refuses our beats */
+	uint64_t twin_ms;   /* when another daemon of this id was seen last; 0: none was */
 	bool left, freed;
 	void (*done)(void *ctx);
 	void *done_ctx;
 	void (*on_drain)(void *ctx, uint32_t over_s);
 	void *drain_ctx;
+	const char *(*not_ready)(void *ctx);
+	void *ready_ctx;
 };
 
 static void deinit_if_last(struct registry *r)
@@ -84,28 +89,53 @@ static void note_refusal(struct registry *r, int err, const struct redisReply *r
 	r->refused = why != NULL;
 }
 
-/* A number, or that number and what registry_drain has left for us. */
-static bool read_beat(const struct redisReply *reply, int64_t *beat_ms, int64_t *drain_s)
+const char *registry_fault(const struct registry *r)
 {
-	uint64_t over;
-	*drain_s = reply_uint(reply_at(reply, 1), REGISTRY_DRAIN_MAX_S, &over) ? (int64_t)over : -1;
-	return reply_int(reply_count(reply) ? reply_at(reply, 0) : reply, beat_ms) && *beat_ms > 0;
+	bool twin = r->twin_ms && clock_mono_ms() - r->twin_ms < TWIN_MS;
+	return twin ? "another daemon has this id, too: give each its own" : NULL;
+}
+
+static void note_twin(struct registry *r)
+{
+	if (!registry_fault(r))
+		log_error("another daemon beats under this id; give each its own", LOG_STR("id", r->self.id));
+	r->twin_ms = clock_mono_ms();
+}
+
+static void take_beat(struct registry *r, const struct redisReply *reply)
+{
+	int64_t beat_ms;
+	uint64_t value;
+	if (reply_int(reply_at(reply, 0), &beat_ms) && beat_ms > 0)
+		put_in_set(r, beat_ms);
+	if (reply_uint(reply_at(reply, 2), UINT64_MAX, &value))
+		note_twin(r);
+	if (r->on_drain && reply_uint(reply_at(reply, 1), REGISTRY_DRAIN_MAX_S, &value))
+		r->on_drain(r->drain_ctx, (uint32_t)value);
 }
 
 static void on_beat(void *ctx, int err, const struct redisReply *reply)
 {
 	struct registry *r = ctx;
-	int64_t beat_ms, drain_s = -1;
 	r->pending--;
 	r->beating = false;
 	if (!r->freed && !r->left) {
-		if (!err && read_beat(reply, &beat_ms, &drain_s))
-			put_in_set(r, beat_ms);
 		note_refusal(r, err, reply);
-		if (drain_s >= 0 && r->on_drain)
-			r->on_drain(r->drain_ctx, (uint32_t)drain_s);
+		if (!err)
+			take_beat(r, reply);
 	}
 	deinit_if_last(r);
+}
+
+/* Others hear of a change at once. */
+static void judge(struct registry *r)
+{
+	const char *why = r->not_ready ? r->not_ready(r->ready_ctx) : NULL;
+	char fault[REGISTRY_FAULT_MAX];
+	snprintf(fault, sizeof fault, "%s", why ? why : "");
+	if (strcmp(fault, r->self.fault) != 0)
+		r->due_ms = 0;
+	memcpy(r->self.fault, fault, sizeof fault);
 }
 
 static void beat(struct registry *r)
@@ -115,7 +145,7 @@ static void beat(struct registry *r)
 	struct rds_arg argv[2 + 2 * MEMBER_FIELDS_MAX];
 	if (!r->cleared)
 		clear_fields(r);
-	member_write(&r->self, strcmp(r->kind, "broker") == 0, &fields);
+	member_write(&r->self, strcmp(r->kind, "broker") == 0, r->not_ready != NULL, &fields);
 	argv[0] = RDS_MEM(key, key_member(key, r->kind, r->self.id));
 	argv[1] = rds_num(REGISTRY_TTL_MS, ttl);
 	memcpy(argv + 2, fields.at, fields.count * sizeof *argv);
@@ -130,6 +160,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct registry *r = w->data;
 	(void)loop, (void)revents;
+	judge(r);
 	if (!r->beating && clock_mono_ms() >= r->due_ms && rds_is_up(r->rds))
 		beat(r);
 }
@@ -159,7 +190,14 @@ void registry_update(struct registry *r, const struct member *self)
 		r->due_ms = 0; /* others should hear of it now */
 	struct member next = *self;
 	memcpy(next.id, r->self.id, sizeof next.id);
+	memcpy(next.fault, r->self.fault, sizeof next.fault);
 	r->self = next;
+}
+
+void registry_tell_ready(struct registry *r, const char *(*not_ready)(void *ctx), void *ctx)
+{
+	r->not_ready = not_ready;
+	r->ready_ctx = ctx;
 }
 
 void registry_on_drain(struct registry *r, void (*fn)(void *ctx, uint32_t over_s), void *ctx)

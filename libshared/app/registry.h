@@ -17,6 +17,7 @@
 #define REGISTRY_TTL_MS 5000   /* expiry of its hash */
 #define REGISTRY_MEMBERS_MAX 256
 #define REGISTRY_DRAIN_MAX_S 86400
+#define REGISTRY_FAULT_MAX 64
 
 /* All fields of all kinds; a kind uses what it has (zero: absent). */
 struct member {
@@ -31,6 +32,7 @@ struct member {
 	struct isp_set isps;       /* broker: addresses for the clients of some ISPs */
 	uint32_t sessions, capacity; /* broker */
 	bool draining;             /* broker */
+	char fault[REGISTRY_FAULT_MAX]; /* in a listing: why it is not ready; empty: it is, or does not say */
 	bool alive;                /* in a listing: beat within REGISTRY_ALIVE_MS */
 };
 
@@ -41,6 +43,10 @@ struct registry;
 RS_MUST_CHECK int registry_join(struct registry **out, struct ev_loop *loop, struct rds *rds,
 				const char *kind, const struct member *self);
 void registry_update(struct registry *r, const struct member *self);
+/* Tells all with each beat whether this member is ready, or why not. */
+void registry_tell_ready(struct registry *r, const char *(*not_ready)(void *ctx), void *ctx);
+/* What is wrong with the membership itself, NULL if nothing: another daemon has the id. */
+const char *registry_fault(const struct registry *r);
 /* Somebody has told this member by registry_drain to drain within so many seconds;
  * said again with each beat. */
 void registry_on_drain(struct registry *r, void (*fn)(void *ctx, uint32_t over_s), void *ctx);

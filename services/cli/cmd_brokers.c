@@ -21,7 +21,7 @@ struct options {
 
 static const struct option options[] = {
 	{.name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct options, json),
-	 .doc = "one JSON object a line, with the key, boot number and last beat as well"},
+	 .doc = "one JSON object a line; besides whether it is ready (or why not), key, boot number, last beat"},
 	{.name = "explain", .kind = OPTION_TEXT, .offset = offsetof(struct options, explain), .value = "ADDRESS",
 	 .doc = "why a client at ADDRESS is told which brokers, as a balancer sees it now"},
 	{.name = NULL},
@@ -38,10 +38,10 @@ static int print_json(const struct member *m)
 {
 	char address[ADDR_TEXT_MAX], key[65], boot[24];
 	snprintf(boot, sizeof boot, "%" PRIu64, m->boot); /* a string: it may be over 2^53 */
-	return output_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:I}", "id", m->id, "address",
+	return output_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:I}", "id", m->id, "address",
 				     addr_format(&m->address, address), "zone", m->zone, "sessions",
 				     (json_int_t)m->sessions, "capacity", (json_int_t)m->capacity, "state",
-				     state(m), "key", hex_encode(m->key, sizeof m->key, key), "boot", boot,
+				     state(m), "ready", m->fault[0] ? m->fault : "yes", "key", hex_encode(m->key, sizeof m->key, key), "boot", boot,
 				     "beat", (json_int_t)m->beat_ms));
 }
 
@@ -123,7 +123,7 @@ const struct command cmd_brokers = {
 	.text = "Lists the brokers from the registry in Redis (redis), one line each: id, address, zone\n"
 		"(- if none), sessions/capacity, and the state: alive, silent (no beat for 2.5 s: no\n"
 		"longer handed out) or draining (takes no new sessions).\n\n"
-		"With --explain asks a balancer which brokers it tells a client at ADDRESS, and why: the\n"
+		"With --explain asks a balancer, the first in the registry that answers, which brokers it tells a client at ADDRESS, and why: the\n"
 		"ISP and zone it takes the client to be in, and for each broker the points (less is\n"
 		"better; a point is a millisecond) and the load.\n\n"
 		"Exit codes: " EXIT_HELP ".\nNo brokers: 0.",

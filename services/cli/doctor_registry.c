@@ -30,6 +30,8 @@ static void report(struct doctor *d, const struct kind *k, const struct member *
 			continue;
 		}
 		alive++;
+		if (m->fault[0] && !m->draining)
+			doctor_warn(d, "%s %s is not ready: %s", k->name, m->id, m->fault);
 		if (at < sizeof ids)
 			at += (size_t)snprintf(ids + at, sizeof ids - at, "%s%s", at ? ", " : "", m->id);
 		check_broker(d, m);

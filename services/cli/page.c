@@ -72,6 +72,8 @@ int page_get(const struct addr *at, const char *path, int *code, struct buf *out
 		err = read_all(fd, out);
 	if (!err)
 		err = take_head(out, code);
+	if (err == RS_ETIMEOUT)
+		*why = "it does not answer in time";
 	close(fd);
 	return err;
 }

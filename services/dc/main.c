@@ -189,6 +189,15 @@ static void on_stop_look(struct ev_loop *loop, ev_timer *w, int events)
 	}
 }
 
+static const char *not_ready(void *app)
+{
+	const struct service *s = app;
+	if (!pool_is_up(s->dc.redis))
+		return "Redis is not connected";
+	const char *fault = durability_fault(s->dc.durability);
+	return fault ? fault : registry_fault(s->dc.registry);
+}
+
 static int start(struct ev_loop *loop, const void *config, const void *secret, size_t secret_len,
 		 void **app, char *fault, size_t fault_cap)
 {
@@ -213,11 +222,13 @@ static int start(struct ev_loop *loop, const void *config, const void *secret, s
 		err = start_listening(dc, fault, fault_cap);
 	if (!err)
 		err = join(dc);
-	if (err)
+	if (err) {
 		free_service(s);
-	else
-		*app = s;
-	return err;
+		return err;
+	}
+	registry_tell_ready(dc->registry, not_ready, s);
+	*app = s;
+	return RS_OK;
 }
 
 static void on_left(void *ctx)
@@ -235,14 +246,6 @@ static void stop(void *app)
 	fan_board_stop(s->dc.fans);
 	registry_leave(s->dc.registry, on_left, s);
 	ev_timer_start(s->dc.loop, &s->stop);
-}
-
-static const char *not_ready(void *app)
-{
-	const struct service *s = app;
-	if (!pool_is_up(s->dc.redis))
-		return "Redis is not connected";
-	return durability_fault(s->dc.durability);
 }
 
 static void write_metrics(void *app, struct metrics *m)

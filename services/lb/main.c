@@ -206,6 +206,16 @@ static void lb_free(void *app)
 	free(lb);
 }
 
+static const char *not_ready(void *app)
+{
+	struct lb *lb = app;
+	if (lb->stopping)
+		return "stopping";
+	if (table_alive_count(&lb->table, clock_mono_ms()) == 0)
+		return "no broker is alive";
+	return registry_fault(lb->registry);
+}
+
 static int lb_start(struct ev_loop *loop, const void *config, const void *secret, size_t secret_len,
 		    void **app, char *fault, size_t cap)
 {
@@ -235,6 +245,7 @@ static int lb_start(struct ev_loop *loop, const void *config, const void *secret
 		lb_free(lb);
 		return err;
 	}
+	registry_tell_ready(lb->registry, not_ready, lb);
 	struct addr udp = udp_local(lb->udp), tcp = hub_local(lb->hub);
 	log_info("listening", LOG_STR("clients", addr_format(&udp, clients)),
 		 LOG_STR("brokers", addr_format(&tcp, brokers)));
@@ -273,16 +284,6 @@ static int write_explanation(void *app, const char *value, struct buf *out)
 	}
 	struct chooser c = chooser_of(lb);
 	return choose_explain(&c, &a, clock_mono_ms(), out);
-}
-
-static const char *not_ready(void *app)
-{
-	struct lb *lb = app;
-	if (lb->stopping)
-		return "stopping";
-	if (table_alive_count(&lb->table, clock_mono_ms()) == 0)
-		return "no broker is alive";
-	return NULL;
 }
 
 static void lb_metrics(void *app, struct metrics *m)

@@ -284,6 +284,18 @@ static int open_redis(struct mb *m, char *fault, size_t cap)
 	return err ? err : auth_redis_new(&m->auth, m->rds);
 }
 
+static const char *not_ready(void *app)
+{
+	struct mb *m = app;
+	if (m->drain.on)
+		return "draining";
+	if (!rds_is_up(m->rds))
+		return "Redis is not connected";
+	if (peers_up_count(m->dcs) == 0)
+		return "no link to a DC";
+	return registry_fault(m->registry);
+}
+
 static int open_links(struct mb *m)
 {
 	static const struct peers_handler dc = {on_dc_up, on_dc_message, on_dc_down};
@@ -294,9 +306,11 @@ static int open_links(struct mb *m)
 		err = peers_new(&m->lbs, m->loop, m->rds, "lb", m->tls, id, m->boot, &lb, m);
 	if (!err)
 		err = report_start(m);
-	if (!err)
-		drain_listen(m);
-	return err;
+	if (err)
+		return err;
+	registry_tell_ready(m->registry, not_ready, m);
+	drain_listen(m);
+	return RS_OK;
 }
 
 static void start_timers(struct mb *m)
@@ -416,18 +430,6 @@ static void mb_reload(void *app)
 {
 	struct mb *m = app;
 	prefix_file_reload(&m->quality.prefixes);
-}
-
-static const char *not_ready(void *app)
-{
-	struct mb *m = app;
-	if (m->drain.on)
-		return "draining";
-	if (!rds_is_up(m->rds))
-		return "Redis is not connected";
-	if (peers_up_count(m->dcs) == 0)
-		return "no link to a DC";
-	return NULL;
 }
 
 int main(int argc, char **argv)

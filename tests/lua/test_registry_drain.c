@@ -14,7 +14,7 @@ Test(registry_drain, the_broker_hears_of_it_with_each_beat)
 	for (int i = 0; i < 2; i++) {
 		redisReply *r = lua_call(lua_redis, SCRIPT_REGISTRY_BEAT, 1, MEMBER, "5000", "boot", "3");
 		cr_assert_eq(r->type, REDIS_REPLY_ARRAY);
-		cr_assert_eq(r->elements, 2);
+		cr_assert_eq(r->elements, 3);
 		cr_expect_eq(r->element[0]->type, REDIS_REPLY_INTEGER);
 		cr_expect_str_eq(r->element[1]->str, "30");
 		freeReplyObject(r);

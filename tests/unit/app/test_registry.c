@@ -539,6 +539,61 @@ Test(registry, while_redis_is_away_nothing_is_listed_and_then_all_is_again)
 	registry_free(r);
 }
 
+static const char *fault;
+static const char *why_not_ready(void *ctx) { return (void)ctx, fault; }
+static bool is_told(void *text) { return find("mb1") && strcmp(find("mb1")->fault, text) == 0; }
+
+Test(registry, whether_it_is_ready_is_told)
+{
+	struct member m = broker("mb1");
+	struct registry *r = join("broker", &m);
+	registry_tell_ready(r, why_not_ready, NULL);
+	fault = "no link to a DC";
+	start_watch("broker");
+	cr_assert(net_run_until(loop, is_told, "no link to a DC", DEADLINE_MS));
+	registry_update(r, &m); /* of which it knows nothing */
+	fault = NULL;
+	cr_assert(net_run_until(loop, is_told, "", DEADLINE_MS));
+	fault = "a reason so long that no place is for it in a field, and it is cut off somewhere in the midst of it";
+	cr_assert(net_run_until(loop, is_told, "a reason so long that no place is for it in a field, and it is ", DEADLINE_MS));
+	registry_free(r);
+}
+
+static bool has_fault(void *r) { return registry_fault(r) != NULL; }
+static bool has_none(void *r) { return registry_fault(r) == NULL; }
+
+Test(registry, two_of_one_id_notice_it)
+{
+	struct member m = broker("mb1"), twin = m;
+	twin.boot--;
+	struct registry *r = join("broker", &m);
+	start_watch("broker");
+	await_seen("mb1");
+	await_listings(3);
+	cr_expect_null(registry_fault(r), "alone");
+	struct registry *other = join("broker", &twin);
+	cr_assert(net_run_until(loop, has_fault, r, DEADLINE_MS));
+	cr_assert(net_run_until(loop, has_fault, other, DEADLINE_MS));
+	registry_free(other);
+	cr_assert(net_run_until(loop, has_none, r, DEADLINE_MS), "alone again");
+	registry_free(r);
+}
+
+/* As after kill -9: what the former life left behind is no twin. */
+Test(registry, a_former_life_is_no_twin)
+{
+	struct member m = broker("mb1"), again = m;
+	again.boot--;
+	struct registry *r = join("broker", &m);
+	start_watch("broker");
+	await_seen("mb1");
+	registry_free(r);
+	r = join("broker", &again);
+	await_listings(4);
+	cr_expect_null(registry_fault(r));
+	registry_free(r);
+}
+
 Test(registry, a_bad_name_or_kind_is_refused)
 {
 	struct registry *r = NULL;
