@@ -198,7 +198,8 @@ static void look_after(struct peer *peer, uint64_t now, uint64_t since_last)
 		peer->absent_ms += since_last;
 	if (peer->absent_ms > FORGET_MS)
 		drop_peer(peer);
-	else if (peer->missed || (peer->state == PEER_LINKING && peer->hello_ms && now - peer->hello_ms > WELCOME_MS))
+	else if (peer->missed ||
+		 (peer->state == PEER_LINKING && peer->hello_ms && now - peer->hello_ms > WELCOME_MS))
 		connect_peer(peer);
 }
 
@@ -315,7 +316,8 @@ void peers_send_all(struct peers *p, const struct link_message *m)
 		if (err != RS_EBUSY)
 			continue;
 		if (!p->at[i].missed)
-			log_warn("the queue of a link is full; the link is made anew", LOG_STR("peer", p->at[i].id));
+			log_warn("the queue of a link is full; the link is made anew",
+				 LOG_STR("peer", p->at[i].id));
 		p->at[i].missed = true;
 	}
 }

@@ -104,7 +104,8 @@ bool prefix_file_reload(struct prefix_file *f)
 	prefixes_free(f->table);
 	f->table = table;
 	f->reloaded++;
-	LOG_AT(emptied ? LOG_WARN : LOG_INFO, emptied ? "prefixes reloaded: the file has none any more" : "prefixes reloaded",
+	LOG_AT(emptied ? LOG_WARN : LOG_INFO,
+	       emptied ? "prefixes reloaded: the file has none any more" : "prefixes reloaded",
 	       LOG_STR("file", f->path), LOG_INT("prefixes", prefixes_count(table)));
 	return true;
 }

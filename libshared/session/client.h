@@ -56,6 +56,9 @@ struct client_config {
 	uint16_t heartbeat_s;            /* longest the network bears; 0: the broker says */
 	uint32_t window;                 /* bytes; 0: CLIENT_WINDOW */
 	random_fn *random;
+	/* May be NULL. A key pair made ahead, for one handshake; false: there is none, it is
+	 * made then. `ctx` is that of the handler. */
+	bool (*ephemeral)(void *ctx, struct keypair *out);
 };
 
 struct client_message {

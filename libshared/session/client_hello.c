@@ -45,7 +45,8 @@ void client_send_hello(struct client *c, uint64_t wall_ms, const uint8_t *cookie
 	else
 		memset(c->hello + COOKIE_AT, 0, COOKIE_LEN);
 	packet_prologue(c->hello, prologue);
-	int err = x25519_generate(c->config.random, &e);
+	bool ahead = c->config.ephemeral && c->config.ephemeral(c->ctx, &e);
+	int err = ahead ? RS_OK : x25519_generate(c->config.random, &e);
 	if (!err)
 		err = write_payload(c, wall_ms, payload);
 	if (!err)

@@ -15,7 +15,7 @@
 
 enum { NUMBERS = 4, NUMBERS_MOVING = 16 }; /* places in a map for each client: new numbers leave old ones behind */
 enum { STALL_MS = 30000, PENDING_MS = 100, LOOK_EVERY_MS = 50, TICKS_AT_ONCE = 16, BEAT_EVERY_MS = 20000, LOOK_MS = 2 };
-enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000 };
+enum { BEATS_WAITING = 1024, BEAT_LOST_MS = 1000, KEYS_AT_ONCE = 256 };
 
 /* ---- who is meant by a number ---- */
 
@@ -103,6 +103,12 @@ static void on_state(void *ctx, enum client_state state, unsigned why)
 	}
 }
 
+static bool take_key(void *ctx, struct keypair *out)
+{
+	struct swarm_client *c = ctx;
+	return keypool_take(&c->swarm->keys, out);
+}
+
 static int make_engine(struct swarm *s, uint32_t i)
 {
 	static const struct client_handler handler = {on_send, on_message, on_state, NULL};
@@ -112,6 +118,7 @@ static int make_engine(struct swarm *s, uint32_t i)
 	struct client_config c = s->config;
 	c.user = user;
 	c.session = session;
+	c.ephemeral = take_key;
 	random_bytes(c.device, sizeof c.device);
 	s->at[i].swarm = s;
 	return client_new(&s->at[i].engine, &c, &handler, &s->at[i]);
@@ -325,6 +332,16 @@ int swarm_login(struct swarm *s, uint32_t from, uint32_t to, uint32_t window)
 	return bring_to(s, from, to, window, CLIENT_ONLINE);
 }
 
+int swarm_make_keys(struct swarm *s, uint32_t count)
+{
+	int err = keypool_init(&s->keys, count, random_bytes);
+	while (!err && keypool_fill(&s->keys, KEYS_AT_ONCE)) {
+		swarm_receive(s, 0);
+		swarm_tick(s);
+	}
+	return err ? say("out of memory"), err : RS_OK;
+}
+
 int swarm_shake(struct swarm *s, uint32_t from, uint32_t to, uint32_t window)
 {
 	s->hold_logins = true;
@@ -447,5 +464,6 @@ void swarm_close(struct swarm *s)
 	free(s->attempts.client);
 	free(s->conns.key);
 	free(s->conns.client);
+	keypool_deinit(&s->keys);
 	*s = (struct swarm){.count = 0};
 }

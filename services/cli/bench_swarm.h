@@ -10,6 +10,7 @@
 #include "bench_redis.h"
 #include "bench_udp.h"
 
+#include "crypto/keypool.h"
 #include "session/client.h"
 
 struct swarm;
@@ -40,6 +41,7 @@ struct swarm {
 	uint64_t came_us;        /* when the datagram came that is looked at now */
 	uint32_t count, online, refused;
 	struct swarm_map attempts, conns;
+	struct keypool keys;     /* made ahead, for handshakes that are to cost this process less */
 	bool hold_logins;        /* LOGIN packets are not sent: handshakes only */
 	uint64_t beats_answered, bad;
 	uint32_t beats_waiting, next_beat;
@@ -57,6 +59,9 @@ void swarm_close(struct swarm *s);
 
 /* Clients from..to-1 log in, at most `window` at a time. Failures are said. */
 RS_MUST_CHECK int swarm_login(struct swarm *s, uint32_t from, uint32_t to, uint32_t window);
+/* Keys for so many handshakes are made ahead, as by so many devices that have nothing
+ * else to do; meanwhile heartbeats go on. Once. */
+RS_MUST_CHECK int swarm_make_keys(struct swarm *s, uint32_t count);
 /* Only up to the handshake; logged in later by swarm_release(). */
 RS_MUST_CHECK int swarm_shake(struct swarm *s, uint32_t from, uint32_t to, uint32_t window);
 RS_MUST_CHECK int swarm_release(struct swarm *s, uint32_t from, uint32_t to);

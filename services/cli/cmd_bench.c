@@ -85,7 +85,8 @@ const struct command cmd_bench = {
 		"says which broker you are to kill, and tells when its clients were served again and what\n"
 		"those at other brokers noticed.\n\n"
 		"All that is made is named bench-<random>-<number> and taken out at the end; what a run\n"
-		"that is killed leaves behind expires, sessions in 15 minutes. It loads the installation as far as it goes: not for one in use.\n"
+		"that is killed leaves behind expires, sessions in 15 minutes. It loads the installation\n"
+		"as far as it goes: not for one in use.\n"
 		"What it means is told in docs/benchmarks.md.\n\n"
 		"Exit codes: " EXIT_HELP ".",
 	.options = options,

@@ -41,8 +41,9 @@ static int print_json(const struct member *m)
 	return output_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:I}", "id", m->id, "address",
 				     addr_format(&m->address, address), "zone", m->zone, "sessions",
 				     (json_int_t)m->sessions, "capacity", (json_int_t)m->capacity, "state",
-				     state(m), "ready", m->fault[0] ? m->fault : "yes", "key", hex_encode(m->key, sizeof m->key, key), "boot", boot,
-				     "beat", (json_int_t)m->beat_ms));
+				     state(m), "ready", m->fault[0] ? m->fault : "yes", "key",
+				     hex_encode(m->key, sizeof m->key, key), "boot", boot, "beat",
+				     (json_int_t)m->beat_ms));
 }
 
 static void print(const struct member *m)
@@ -123,9 +124,9 @@ const struct command cmd_brokers = {
 	.text = "Lists the brokers from the registry in Redis (redis), one line each: id, address, zone\n"
 		"(- if none), sessions/capacity, and the state: alive, silent (no beat for 2.5 s: no\n"
 		"longer handed out) or draining (takes no new sessions).\n\n"
-		"With --explain asks a balancer, the first in the registry that answers, which brokers it tells a client at ADDRESS, and why: the\n"
-		"ISP and zone it takes the client to be in, and for each broker the points (less is\n"
-		"better; a point is a millisecond) and the load.\n\n"
+		"With --explain asks a balancer, the first in the registry that answers, which brokers it\n"
+		"tells a client at ADDRESS, and why: the ISP and zone it takes the client to be in, and for\n"
+		"each broker the points (less is better; a point is a millisecond) and the load.\n\n"
 		"Exit codes: " EXIT_HELP ".\nNo brokers: 0.",
 	.options = options,
 	.run = run,

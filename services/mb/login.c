@@ -27,7 +27,7 @@ struct login {
 	char address[ADDR_TEXT_MAX];
 	uint8_t name_len, session_len;
 	char name[NAME_MAX_BYTES];
-	char session[UINT8_MAX];
+	char session[SESSION_ID_MAX];
 };
 
 static void end_login(struct login *l)
@@ -35,6 +35,7 @@ static void end_login(struct login *l)
 	l->mb->logins_pending--;
 	list_remove(&l->node);
 	list_remove(&l->waiting);
+	explicit_bzero(l->session, sizeof l->session);
 	free(l);
 }
 
@@ -210,9 +211,7 @@ static uint32_t later(struct mb *m, uint64_t now_ms)
 static void check(struct login *l)
 {
 	struct mb *m = l->mb;
-	int err = m->auth->verify(m->auth, l->name, l->name_len, l->session, l->session_len, on_verified, l);
-	explicit_bzero(l->session, sizeof l->session);
-	if (err)
+	if (m->auth->verify(m->auth, l->name, l->name_len, l->session, l->session_len, on_verified, l))
 		on_verified(l, AUTH_UNAVAILABLE);
 }
 

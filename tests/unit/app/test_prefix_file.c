@@ -77,5 +77,8 @@ Test(prefix_file, a_wrong_one_leaves_the_former_in_force)
 	write_file("10.0.0.0/8 b\n");
 	cr_expect(prefix_file_reload(&f));
 	cr_expect_str_eq(isp("10.0.0.1:1"), "b");
-	cr_expect_eq(f.reloaded, 1);
+	write_file("# none any more\n");
+	cr_expect(prefix_file_reload(&f));
+	cr_expect_str_eq(isp("10.0.0.1:1"), "-");
+	cr_expect_eq(f.reloaded, 2);
 }
