@@ -388,6 +388,15 @@ TestThen(stop, dc_brokers, presence_while_online)
 	cr_expect_str_eq(text_answer_value(&a, "seen"), "");
 }
 
+static void beat(const char *id, const char *boot)
+{
+	char key[64];
+	snprintf(key, sizeof key, "rs:broker:%s", id);
+	lua(f.c, SCRIPT_REGISTRY_BEAT, 1, key, "5000", "boot", boot, "address", "127.0.0.1:7200", "key",
+	    "0101010101010101010101010101010101010101010101010101010101010101");
+	redis_text(f.c, "ZADD rs:brokers %s %s", redis_text(f.c, "HGET %s beat", key), id);
+}
+
 /* No link here, but the registry says that it lives. */
 TestThen(stop, dc_brokers, presence_by_the_registry)
 {
@@ -397,10 +406,7 @@ TestThen(stop, dc_brokers, presence_by_the_registry)
 	a = text_client_ask(&c, "PRESENCE 1\r\nuser alice\r\n\r\n");
 	cr_expect_str_eq(text_answer_value(&a, "state"), "offline");
 	do {
-		const char *now = lua(f.c, SCRIPT_REGISTRY_BEAT, 1, "rs:broker:mb7", "5000", "boot", "99", "address",
-				      "127.0.0.1:7200", "key",
-				      "0101010101010101010101010101010101010101010101010101010101010101");
-		redis_text(f.c, "ZADD rs:brokers %s mb7", now);
+		beat("mb7", "99");
 		a = text_client_ask(&c, "PRESENCE 1\r\nuser alice\r\n\r\n");
 		cr_assert(clock_mono_ms() < until, "%s", a.text);
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
@@ -408,15 +414,6 @@ TestThen(stop, dc_brokers, presence_by_the_registry)
 	cr_expect_str_eq(text_answer_value(&a, "broker"), "mb7");
 	a = send_alice("", "hello");
 	cr_expect(state_is(&a, "stored"), "not linked here: it fetches when it is told or asks");
-}
-
-static void beat(const char *id, const char *boot)
-{
-	char key[64];
-	snprintf(key, sizeof key, "rs:broker:%s", id);
-	const char *now = lua(f.c, SCRIPT_REGISTRY_BEAT, 1, key, "5000", "boot", boot, "address", "127.0.0.1:7200",
-			      "key", "0101010101010101010101010101010101010101010101010101010101010101");
-	redis_text(f.c, "ZADD rs:brokers %s %s", now, id);
 }
 
 static bool is_online(void)
