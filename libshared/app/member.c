@@ -108,6 +108,7 @@ static bool read_yes_no(const char *text, bool *out)
 /* In the words of that daemon; of a later version they may be longer. */
 static bool read_ready(const char *text, char out[REGISTRY_FAULT_MAX])
 {
+	memset(out, 0, REGISTRY_FAULT_MAX);
 	snprintf(out, REGISTRY_FAULT_MAX, "%s", strcmp(text, "yes") == 0 ? "" : text);
 	return true;
 }
