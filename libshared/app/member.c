@@ -49,7 +49,7 @@ static void add_key(struct member_fields *out, const uint8_t key[32])
 		hex_encode(key, sizeof none, add(out, "key"));
 }
 
-void member_write(const struct member *m, bool counts, bool judged, struct member_fields *out)
+void member_write(const struct member *m, bool counts, struct member_fields *out)
 {
 	out->count = 0;
 	add_number(out, "boot", m->boot);
@@ -65,8 +65,7 @@ void member_write(const struct member *m, bool counts, bool judged, struct membe
 		add_number(out, "capacity", m->capacity);
 		snprintf(add(out, "draining"), sizeof out->text[0], "%s", m->draining ? "yes" : "no");
 	}
-	if (judged)
-		snprintf(add(out, "ready"), sizeof out->text[0], "%s", m->fault[0] ? m->fault : "yes");
+	snprintf(add(out, "ready"), sizeof out->text[0], "%s", m->fault[0] ? m->fault : "yes");
 	for (size_t i = 0; i < out->count / 2; i++)
 		out->at[2 * i + 1].len = strlen(out->at[2 * i + 1].data);
 }

@@ -23,8 +23,8 @@ struct member_fields {
 };
 
 /* What is zero is left out; sessions, capacity and draining are there when
- * `counts` (a broker: for it a zero says something), ready when `judged`. */
-void member_write(const struct member *m, bool counts, bool judged, struct member_fields *out);
+ * `counts` (a broker: for it a zero says something). */
+void member_write(const struct member *m, bool counts, struct member_fields *out);
 /* From the answer to HGETALL; id and times are not touched. RS_EINVAL: malformed;
  * *field is then the field's name. */
 RS_MUST_CHECK int member_read(const struct redisReply *hash, struct member *out, const char **field);

@@ -145,7 +145,7 @@ static void beat(struct registry *r)
 	struct rds_arg argv[2 + 2 * MEMBER_FIELDS_MAX];
 	if (!r->cleared)
 		clear_fields(r);
-	member_write(&r->self, strcmp(r->kind, "broker") == 0, r->not_ready != NULL, &fields);
+	member_write(&r->self, strcmp(r->kind, "broker") == 0, &fields);
 	argv[0] = RDS_MEM(key, key_member(key, r->kind, r->self.id));
 	argv[1] = rds_num(REGISTRY_TTL_MS, ttl);
 	memcpy(argv + 2, fields.at, fields.count * sizeof *argv);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A UDP socket in the event loop that receives and sends in batches
  * (recvmmsg/sendmmsg, 64 each). Where datagrams take long, as handshakes do, batches
- * are smaller and end after a millisecond, so that the rest of the loop has its turn. When thousands a second come one by one, it lets
- * them gather for a millisecond instead of waking for each. */
+ * are smaller and end after a millisecond, so that the rest of the loop has its turn.
+ * When thousands a second come one by one, it lets them gather for a millisecond
+ * instead of waking for each. */
 #ifndef NET_UDP_H
 #define NET_UDP_H
 

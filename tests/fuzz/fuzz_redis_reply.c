@@ -55,7 +55,7 @@ static void read_member(const struct redisReply *r)
 	}
 	memset(m.zone + strlen(m.zone), 0, sizeof m.zone - strlen(m.zone)); /* of a field given twice */
 	fuzz_check(!m.zone[0] || !name_fault(m.zone, strlen(m.zone)), "a zone that is no name");
-	member_write(&m, true, true, &fields);
+	member_write(&m, true, &fields);
 	redisReply *text = calloc(fields.count, sizeof *text), **at = calloc(fields.count, sizeof *at);
 	fuzz_check(text && at, "out of memory");
 	for (size_t i = 0; i < fields.count; i++) {

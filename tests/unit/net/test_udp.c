@@ -238,9 +238,9 @@ Test(udp, datagrams_that_come_one_by_one_are_gathered_and_none_is_lost)
 	ev_loop_destroy(loop);
 }
 
-/* Read to its end, or left with more in it since the rest of the loop has its turn. */
 static bool emptied_twice(void *ctx) { return udp_stats(((struct end *)ctx)->udp)->rx_emptied == 2; }
 
+/* Read to its end, or left with more in it since the rest of the loop has its turn. */
 Test(udp, says_whether_it_could_read_all)
 {
 	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
